@@ -1,0 +1,1 @@
+"""What we offer, to whom: assets, contract definitions, offers and their DCAT form.  Pure."""

@@ -1,0 +1,1 @@
+"""The connector: a node that negotiates contracts and hands out what they grant.  Start reading in `connector.node`."""

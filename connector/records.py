@@ -1,0 +1,435 @@
+"""What a node keeps, as frozen data.  Every record has a kind, an id, a version and keys to find it by.
+
+`version` is the store's: 0 means not stored yet, `put` compares and swaps on it.  `keys()` names what
+`find` may ask for.  Policies are kept as the plain ODRL JSON they were agreed in; instants are aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar
+
+Json = dict[str, Any]
+Keys = Mapping[str, str | tuple[str, ...]]
+
+
+# --- who -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Another node that the operator trusts; `id` is its participant id (a DID)."""
+
+    kind: ClassVar[str] = "peer"
+    id: str
+    version: int = 0
+    name: str
+    address: str  # DSP base URL, no trailing slash
+    origins: tuple[str, ...]  # scheme://host:port where its messages may be sent
+    data_origins: tuple[str, ...] = ()  # further origins of its data plane
+    key: Json  # public JWK (EC P-256)
+    next_key: Json | None = None  # announced for rotation
+    claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # vouched by us: {"role": ("recycler",)}
+    wishes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # what its card says of itself; never believed
+    blocked: str = ""  # why messages are refused; empty when trusted
+    card: Json = field(default_factory=dict)
+    added: datetime
+
+    def keys(self) -> Keys:
+        return {"name": self.name, "address": self.address}
+
+
+# --- what we hold --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A battery model: what all its items share."""
+
+    kind: ClassVar[str] = "model"
+    id: str  # "EV-72"
+    version: int = 0
+    category: str  # ev | lmt | industrial
+    identifiers: Mapping[str, str] = field(default_factory=dict)  # manufacturer, operator, facility ...
+    status: str = "draft"  # draft | published
+    revision: int = 1
+    changed: datetime
+    notes: tuple[str, ...] = ()  # findings kept for the operator (a draft says why it is one)
+
+    def keys(self) -> Keys:
+        return {"status": self.status}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Battery:
+    """One item of a model; its id is minted at import: `EV-72.000017`."""
+
+    kind: ClassVar[str] = "battery"
+    id: str
+    version: int = 0
+    model: str
+    serial: str
+    aliases: tuple[str, ...] = ()  # every identifier it may be asked for by (serial, product URI, passport id)
+    revision: int = 1
+    changed: datetime
+
+    def keys(self) -> Keys:
+        return {"model": self.model, "serial": self.serial, "alias": (self.id, self.serial, *self.aliases)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """The values of one part at one level (model or battery): `id` is `<owner>/<part>`."""
+
+    kind: ClassVar[str] = "layer"
+    id: str
+    version: int = 0
+    owner: str  # model id or battery id
+    part: str
+    content: str  # $value JSON text with its number tokens, IDTA names
+    remainder: str = ""  # what only the operator's AAS export uses (JSON text)
+
+    def keys(self) -> Keys:
+        return {"owner": self.owner}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A file of a model or battery; its bytes are a blob named by their SHA-256."""
+
+    kind: ClassVar[str] = "document"
+    id: str  # minted by us: "EV-72.doc-dismantling-manual"
+    version: int = 0
+    owner: str  # model id or battery id
+    identifier: str  # DocumentIdentifier as it stands in the passport
+    document_kind: str  # one of the closed list of twelve, "" when unknown (then withheld)
+    title: str
+    filename: str
+    media_type: str
+    language: str = ""
+    size: int  # bytes
+    sha256: str  # hex
+
+    def keys(self) -> Keys:
+        return {"owner": self.owner, "identifier": self.identifier}
+
+
+# --- what we offer -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """An attribute grant's canonical bytes; `id` is their digest (43 characters)."""
+
+    kind: ClassVar[str] = "grant"
+    id: str
+    version: int = 0
+    content: str  # RFC 8785 text
+
+    def keys(self) -> Keys:
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A name for a grant; the name may move on, old grants stay."""
+
+    kind: ClassVar[str] = "view"
+    id: str  # "dismantling"
+    version: int = 0
+    title: str
+    grant: str  # digest
+    expectations: Json = field(default_factory=dict)  # {"must": [...], "must_not": [...]}
+
+    def keys(self) -> Keys:
+        return {"grant": self.grant}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """What a dataset is made of: a view asset (scope x grant) or a plain one (an HttpData address)."""
+
+    kind: ClassVar[str] = "asset"
+    id: str  # dataset id; of a view asset `<scope>.<digest>`
+    version: int = 0
+    form: str  # view | plain
+    scope: str = ""  # "model.EV-72" | "battery.EV-72.000017" (view assets)
+    grant: str = ""  # digest (view assets)
+    view: str = ""  # the view's name at the time of offering
+    title: str = ""
+    properties: Json = field(default_factory=dict)
+    data_address: Json = field(default_factory=dict)  # plain assets
+    definitions: tuple[str, ...] = ()  # contract definitions that select it (materialised on every write)
+    withdrawn: bool = False
+
+    def keys(self) -> Keys:
+        return {"form": self.form, "definition": self.definitions, "scope": self.scope, "view": self.view}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyDefinition:
+    """Terms under a name: ODRL rules without target (`permission`, `prohibition`, `obligation`)."""
+
+    kind: ClassVar[str] = "policy"
+    id: str
+    version: int = 0
+    policy: Json
+    warnings: tuple[str, ...] = ()  # e.g. operands that nobody can satisfy
+
+    def keys(self) -> Keys:
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContractDefinition:
+    """Which assets x who may see the offer x under which terms."""
+
+    kind: ClassVar[str] = "definition"
+    id: str
+    version: int = 0
+    access_policy: str  # PolicyDefinition id
+    contract_policy: str  # PolicyDefinition id
+    assets: tuple[str, ...] = ()  # asset ids named one by one (view assets are only ever named)
+    selector: tuple[Json, ...] = ()  # EDC criteria over plain assets
+    confirm: str = "auto"  # auto | ask
+
+    def keys(self) -> Keys:
+        return {"policy": (self.access_policy, self.contract_policy)}
+
+
+# --- conversations -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one end of a conversation stands (protocol.machine.Position in words) and the last words said."""
+
+    state: str = ""  # agreed state, "" before the opening was acknowledged
+    sent: str = ""  # our message that is still able to move us
+    waiting: bool = False  # an HTTP answer is outstanding
+    last: str = ""  # digest of the last message applied
+    last_id: str = ""  # its @id
+    code: str = ""  # why it ended or was suspended
+    reason: tuple[str, ...] = ()
+    by: str = ""  # us | peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negotiation:
+    """A contract negotiation at our end; `id` is our own pid."""
+
+    kind: ClassVar[str] = "negotiation"
+    id: str
+    version: int = 0
+    side: str  # consumer | provider
+    peer: str  # participant id
+    peer_pid: str = ""
+    address: str  # where the peer is called: its DSP base or callback
+    place: Place
+    dataset: str
+    offer: Json  # the terms that stand: MessageOffer JSON (@id, target, permission ...)
+    asked: Json = field(default_factory=dict)  # consumer: what we asked for last; provider: what they asked for last
+    offered: Json = field(default_factory=dict)  # provider: the stored offer it began with
+    offered_again: bool = False  # the one counter-offer has been made
+    agreement: Json = field(default_factory=dict)  # the DSP agreement once AGREED
+    grant: str = ""  # the grant's canonical text (consumer: as fetched and checked; provider: stored)
+    purpose: tuple[str, ...] = ()  # declared by accepting
+    waits_for: str = ""  # "operator" when a person has to decide
+    why_waiting: tuple[str, ...] = ()
+    decision: str = ""  # id of the last decision
+    opened: datetime
+    changed: datetime
+
+    def keys(self) -> Keys:
+        return {
+            "peer": self.peer,
+            "state": self.place.state or "OPENING",
+            "dataset": self.dataset,
+            "side": self.side,
+            "waits_for": self.waits_for,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """A contract agreement, FINALIZED or about to be; `id` is the provider's agreement id."""
+
+    kind: ClassVar[str] = "agreement"
+    id: str
+    version: int = 0
+    side: str
+    peer: str
+    negotiation: str
+    dataset: str  # target
+    assigner: str
+    assignee: str
+    policy: Json  # the whole DSP Agreement
+    offer_id: str = ""
+    scope: str = ""
+    grant: str = ""  # canonical text of the attribute grant; "" for a plain asset
+    view: str = ""  # the view's name when it was agreed
+    purpose: tuple[str, ...] = ()
+    state: str = "AGREED"  # AGREED | FINALIZED | TERMINATED
+    signed: datetime  # the agreement's timestamp
+    retired: datetime | None = None
+    retired_by: str = ""  # participant id
+    retired_why: str = ""
+
+    def keys(self) -> Keys:
+        return {"peer": self.peer, "dataset": self.dataset, "state": self.state, "side": self.side}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """A transfer process at our end; `id` is our own pid."""
+
+    kind: ClassVar[str] = "transfer"
+    id: str
+    version: int = 0
+    side: str
+    peer: str
+    peer_pid: str = ""
+    address: str
+    place: Place
+    agreement: str
+    format: str
+    data_address: Json = field(default_factory=dict)  # consumer: as the start message gave it
+    generation: int = 0  # of the data token; grows with every start
+    suspended_by: str = ""
+    decision: str = ""
+    opened: datetime
+    changed: datetime
+
+    def keys(self) -> Keys:
+        return {
+            "peer": self.peer,
+            "state": self.place.state or "OPENING",
+            "agreement": self.agreement,
+            "side": self.side,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """An opening message, recognised by peer and their pid; `id` is `<process kind>|<peer>|<their pid>`."""
+
+    kind: ClassVar[str] = "opening"
+    id: str
+    version: int = 0
+    process: str  # our pid
+    digest: str  # of the content apart from @id
+
+    def keys(self) -> Keys:
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One line of a process's timeline; `id` is `<process>/<number>`."""
+
+    kind: ClassVar[str] = "step"
+    id: str
+    version: int = 0
+    process: str
+    at: datetime
+    direction: str  # in | out | here
+    message: str
+    state: str  # after the step
+    size: int = 0  # bytes of the body
+    code: str = ""
+    reason: tuple[str, ...] = ()  # as the sender of the message wrote it; foreign when direction is "in"
+    decision: str = ""
+
+    def keys(self) -> Keys:
+        return {"process": self.process}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """Something to do after a commit: send a message, or take our turn.  Born leased (house.md 4)."""
+
+    id: str
+    process_kind: str  # negotiation | transfer
+    process: str
+    purpose: str  # send | turn
+    message: str = ""  # protocol Message value (send)
+    path: str = ""  # below the peer's address (send)
+    body: str = ""  # JSON text, the same on every re-send
+    attempts: int = 0
+    refusals: int = 0  # 404s or 409s in a row, as the answer rules count them
+    first_attempt: datetime | None = None
+    posted: datetime
+    due: datetime
+    last_error: str = ""
+
+
+# --- evidence ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Why something was decided: the policy, the facts by value, the verdict as a tree.  Erasable after 400 days."""
+
+    kind: ClassVar[str] = "decision"
+    id: str  # "d-" and random characters
+    version: int = 0
+    at: datetime
+    about: str  # "negotiation urn:uuid:..." | "pull ..." | "catalog ..."
+    peer: str
+    question: str  # contract policy | access policy | grant | agreement ...
+    outcome: str  # yes | no | undecided
+    code: str
+    reasons: tuple[str, ...]
+    policy: Json = field(default_factory=dict)
+    facts: Json = field(default_factory=dict)
+    tree: Json = field(default_factory=dict)
+
+    def keys(self) -> Keys:
+        return {"peer": self.peer, "about": self.about}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One link of a writer's chain: `hash` = SHA-256 over the canonical entry that quotes `prev`."""
+
+    writer: str
+    seq: int
+    prev: str
+    at: datetime
+    event: str  # negotiation.state, transfer.state, decision, pull, agreement.retired, view.offered ...
+    subject: str
+    data: Json
+    hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """An audit entry to be: the store gives it writer, number, link and time."""
+
+    event: str
+    subject: str
+    data: Json = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What a pull brought: one part (or document) of one battery under one agreement."""
+
+    kind: ClassVar[str] = "received"
+    id: str  # "<agreement>|<battery>|<part or document id>"
+    version: int = 0
+    agreement: str
+    peer: str
+    battery: str
+    part: str  # part key, or "document"
+    document: Json = field(default_factory=dict)  # id, kind, title, media_type, filename of ours
+    size: int
+    sha256: str  # the bytes are the blob of this name
+    at: datetime
+    receipt: str = ""
+    revision: str = ""
+
+    def keys(self) -> Keys:
+        return {"agreement": self.agreement, "battery": self.battery, "peer": self.peer}
