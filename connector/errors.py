@@ -6,6 +6,7 @@
     |   |-- Illegal         400   readable, but not allowed in this state
     |   |-- Unauthenticated 401   no token, or one that does not hold
     |   |-- Denied          403   known and readable, but policy or grant says no
+    |   |   `-- PeerRefused 403   the other node said no to us (operator side only)
     |   |-- Hidden          404   unknown, foreign or hidden: one text for all three
     |   |-- Clash           409   the operator's write meets another one (never on DSP)
     |   |-- TooLarge        413   over a limit
@@ -95,6 +96,28 @@ class Denied(Refused):
 
     status = 403
     default_code = "policy.denied"
+
+
+class PeerRefused(Denied):
+    """The other node said no to us: who, in which process; shown to our operator, never sent on."""
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        next: str = "",
+        *,
+        code: str = "",
+        decision: str = "",
+        details: Sequence[str] = (),
+        by: str = "",
+        process_kind: str = "",
+        process: str = "",
+    ) -> None:
+        super().__init__(what, why, next, code=code, decision=decision, details=details)
+        self.by = by
+        self.process_kind = process_kind
+        self.process = process
 
 
 class Hidden(Refused):
