@@ -1,0 +1,92 @@
+"""The log: one line per event, readable by eye (`key=value`) and by `jq` (`--log json`).
+
+An event is a name and fields.  Values are quoted and made harmless; a field that by its name holds a secret is
+never written.  No passport content and no body belongs here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TextIO
+
+from .text import clean, utc
+
+SECRET = re.compile(r"token|secret|password|authorization|api.?key|private", re.IGNORECASE)
+PLAIN = re.compile(r"[\w.:/%+\-~@|]+")
+
+_logger = logging.getLogger("saltbridge")
+
+
+def event(name: str, /, level: int = logging.INFO, **fields: object) -> None:
+    """Write one line: `event("negotiation.changed", process=pid, peer=peer, state="AGREED")`; empty fields are left out."""
+    if _logger.isEnabledFor(level):
+        _logger.log(level, name, extra={"fields": fields})
+
+
+def failure(name: str, error: BaseException, /, **fields: object) -> None:
+    """The same for a bug: with the traceback, which goes nowhere else."""
+    _logger.error(name, exc_info=error, extra={"fields": fields})
+
+
+def configure(form: str = "text", level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Send every log line to stderr in one form, `text` or `json`; other packages from WARNING on."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Json() if form == "json" else _Text())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    _logger.setLevel(level)
+
+
+class _Text(logging.Formatter):
+    """`2026-11-24T22:36:00.123Z info request method=POST path=/dsp/2025-1/catalog/request status=200`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        head = f"{_instant(record)} {record.levelname.lower()} {clean(record.getMessage())}"
+        line = " ".join([head, *(f"{name}={_quoted(value)}" for name, value in _fields(record).items())])
+        return f"{line}\n{_trace(record)}" if record.exc_info else line
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {"at": _instant(record), "level": record.levelname.lower(), "event": clean(record.getMessage()), **_fields(record)}
+        if record.exc_info:
+            entry["traceback"] = _trace(record)
+        return json.dumps(entry, ensure_ascii=False, default=str)
+
+
+def _instant(record: logging.LogRecord) -> str:
+    return utc(datetime.fromtimestamp(record.created, UTC))
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """The fields worth a line, harmless: numbers as they are, everything else as clean text."""
+    given: Mapping[str, object] = getattr(record, "fields", {})
+    if record.name != _logger.name and not given:
+        given = {"logger": record.name}
+    return {name: "***" if SECRET.search(name) else _harmless(value) for name, value in given.items() if value not in ("", None, ())}
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, bool | int | float) and not isinstance(value, Enum):
+        return value
+    if isinstance(value, list | tuple):
+        return clean(", ".join(map(str, value)))
+    return clean(value)
+
+
+def _quoted(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+def _trace(record: logging.LogRecord) -> str:
+    error = record.exc_info[1] if record.exc_info else None
+    return "".join(traceback.format_exception(error)).rstrip() if error else ""
