@@ -1,0 +1,79 @@
+"""The audit chain: how an entry is hashed, and how anybody can check a chain without the store that wrote it.
+
+    hash = hex(SHA-256(RFC 8785 of {"at", "data", "event", "prev", "seq", "subject", "writer"}))
+
+`prev` is the hash of the writer's entry before, `""` for the first; `seq` counts from 1; `at` is UTC with microseconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import rfc8785
+
+from connector.records import AuditEntry, Json
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where a chain does not hold: the first entry that cannot be trusted, and why."""
+
+    writer: str
+    seq: int
+    why: str
+
+
+def canonical(data: Json) -> str:
+    """RFC 8785 text of an entry's data; ValueError for what it cannot write (a float that is no number, a huge integer)."""
+    return rfc8785.dumps(data).decode()
+
+
+def stamp(at: datetime) -> str:
+    """An instant as it stands in the hashed entry."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Entry(NamedTuple):
+    """An entry before it has a hash, `at` and `data` as text (`stamp`, `canonical`)."""
+
+    writer: str
+    seq: int
+    prev: str
+    at: str
+    event: str
+    subject: str
+    data: str
+
+
+def link(entry: Entry) -> str:
+    """The hash of an entry.  The seven members are put together by hand, in canonical order: the data's text exists already."""
+    text = {name: rfc8785.dumps(value).decode() for name, value in entry._asdict().items() if name != "data"}
+    head = f'{{"at":{text["at"]},"data":{entry.data},"event":{text["event"]},"prev":{text["prev"]}'
+    tail = f'"seq":{text["seq"]},"subject":{text["subject"]},"writer":{text["writer"]}}}'
+    return hashlib.sha256(f"{head},{tail}".encode()).hexdigest()
+
+
+def verify(entries: Iterable[AuditEntry]) -> Break | None:
+    """The first break of one or more whole chains, each in order of `seq` from 1; None when every link holds.
+
+    A tail that was cut off leaves no trace in the chain itself: compare the last entry with a copy kept elsewhere.
+    """
+    heads: dict[str, tuple[int, str]] = {}
+    for entry in entries:
+        seq, prev = heads.get(entry.writer, (0, ""))
+        if entry.seq != seq + 1:
+            return Break(entry.writer, entry.seq, f"number {seq + 1} should stand here")
+        if entry.prev != prev:
+            return Break(entry.writer, entry.seq, "it does not quote the hash of the entry before")
+        try:
+            data = canonical(entry.data)
+        except ValueError:
+            return Break(entry.writer, entry.seq, "its data cannot be written canonically")
+        if link(Entry(entry.writer, entry.seq, entry.prev, stamp(entry.at), entry.event, entry.subject, data)) != entry.hash:
+            return Break(entry.writer, entry.seq, "its hash does not fit its content")
+        heads[entry.writer] = (entry.seq, entry.hash)
+    return None

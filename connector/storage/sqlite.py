@@ -1,0 +1,332 @@
+"""The embedded store: one SQLite file, one process, everything inline on the event loop.
+
+A read takes some microseconds inline and a hundred through a thread, so there is no thread.  All transactions that end
+within one turn of the event loop are committed together (one sync to disk), each under its own savepoint.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import json
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from connector.ports import Clock, Conflict, Replayed, Transaction
+from connector.records import AuditEntry, Letter
+
+from . import sql
+from .chain import Entry, link, stamp
+from .file import FileLock, open_file, trouble
+from .form import instant, key_rows, load, micros
+from .schedule import Schedule
+from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work
+
+_TEXTS = {name: query.text for name, query in sql.load().items()}
+_PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
+
+
+def open_sqlite(
+    path: str, clock: Clock, *, writer: str = "", lease: timedelta = timedelta(seconds=30), synchronous: str = "FULL"
+) -> SqliteStore:
+    """Open or make the database at `path` (`:memory:` for none); Misconfigured when it cannot serve this process.
+
+    `writer` names the audit chain of a new database (default: a random name); an existing one keeps its own.  `lease` is how
+    long a letter stays with whoever took or wrote it.  `synchronous`: FULL survives power loss, NORMAL a crash of the process.
+    """
+    lock = FileLock(path)
+    try:
+        connection = open_file(path, synchronous)
+        return SqliteStore(connection, clock, writer=writer, lease=lease, lock=lock)
+    except BaseException:
+        lock.release()
+        raise
+
+
+class SqliteStore:
+    """`ports.Store` on one SQLite connection.  Belongs to the event loop it is used from."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, clock: Clock, *, writer: str, lease: timedelta, lock: FileLock | None = None
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._lease = lease // timedelta(microseconds=1)
+        self._lock = lock
+        self._pending: list[tuple[Work, asyncio.Future[None]]] = []
+        self._woken = asyncio.Event()
+        self._sleeps_until: float = float("-inf")  # when the sleeper in `wait` looks again by itself
+        self._purged = 0
+        self._reader = _Reader(connection)
+        self.writer = self._reader.value("meta_get", name="audit.writer") or self._named(writer)
+        self._head: tuple[int, str] = self._reader.row("audit_head", writer=self.writer) or (0, "")
+        self._schedule = Schedule(self._reader.rows("letter_due"))
+
+    # --- transactions
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        unit = UnitOfWork(self._reader)
+        yield unit
+        if unit.work.empty():
+            return
+        loop = asyncio.get_running_loop()
+        committed: asyncio.Future[None] = loop.create_future()
+        if not self._pending:
+            loop.call_soon(self._commit)
+        self._pending.append((unit.work, committed))
+        await committed
+
+    def _commit(self) -> None:
+        """Write what is pending in one SQLite transaction; whoever was cancelled meanwhile is left out."""
+        batch = [(work, committed) for work, committed in self._pending if not committed.cancelled()]
+        self._pending = []
+        if not batch:
+            return
+        head = self._head
+        now = micros(self._clock.now())
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            outcomes = [self._apply(work, now) for work, _ in batch]
+            self._purge(now)
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._head = head
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for _, committed in batch:
+                committed.set_exception(trouble(error) if isinstance(error, sqlite3.Error) else error)
+            if not isinstance(error, sqlite3.Error):
+                raise
+            return
+        for (work, committed), refused in zip(batch, outcomes, strict=True):
+            if refused is None:
+                self._reschedule(work, now)
+                committed.set_result(None)
+            else:
+                committed.set_exception(refused)
+
+    def _apply(self, work: Work, now: int) -> Conflict | Replayed | None:
+        """Write one unit of work, or nothing of it and the reason why."""
+        self._connection.execute("SAVEPOINT unit")
+        try:
+            for issuer, nonce, until in work.nonces:
+                if not self._change("nonce_insert", issuer=issuer, nonce=nonce, until=until):
+                    raise Replayed(f"nonce {nonce!r} of {issuer} was used before")
+            for write in work.writes:
+                self._put(write) if isinstance(write, Put) else self._delete(write)
+            for sha256, data in work.blobs.items():
+                self._change("blob_keep", sha256=sha256, data=data)
+            for op in work.letters:
+                self._letter(op)
+        except (Conflict, Replayed) as refused:
+            self._connection.execute("ROLLBACK TO unit")
+            self._connection.execute("RELEASE unit")
+            return refused
+        self._append(work, now)  # last: from here on nothing can be refused, so the chain's head never has to go back alone
+        self._connection.execute("RELEASE unit")
+        return None
+
+    def _put(self, put: Put) -> None:
+        kind, id = put.kind.kind, put.id
+        before = put.before if put.before is not None else self._rows_of(put.kind, id)
+        version = put.expected + 1
+        if put.expected == 0:
+            done = self._change("record_insert", kind=kind, id=id, version=version, body=put.body)
+        else:
+            done = self._change("record_swap", kind=kind, id=id, version=version, body=put.body, expected=put.expected)
+        if not done:
+            raise Conflict(f"{kind} {id} is not at version {put.expected} any more")
+        for name, value in before - put.rows:
+            self._change("key_delete", kind=kind, name=name, value=value, id=id)
+        for name, value in put.rows - before:
+            self._change("key_insert", kind=kind, name=name, value=value, id=id)
+
+    def _delete(self, delete: Delete) -> None:
+        kind, id = delete.kind.kind, delete.id
+        for name, value in self._rows_of(delete.kind, id):
+            self._change("key_delete", kind=kind, name=name, value=value, id=id)
+        self._change("record_delete", kind=kind, id=id)
+
+    def _rows_of(self, kind: type[Any], id: str) -> frozenset[tuple[str, str]]:
+        body = self._reader.value("record_get", kind=kind.kind, id=id)
+        return frozenset() if body is None else key_rows(load(kind, body))
+
+    def _letter(self, op: Post | Replace | Drop) -> None:
+        if isinstance(op, Drop):
+            self._change("letter_drop", id=op.id)
+        elif isinstance(op, Replace):
+            self._change("letter_replace", id=op.letter.id, due=micros(op.letter.due), body=op.body)
+        else:
+            due, posted = micros(op.letter.due), micros(op.letter.posted)
+            if not self._change("letter_post", id=op.letter.id, process=op.letter.process, due=due, posted=posted, body=op.body):
+                raise Conflict(f"letter {op.letter.id} is written already")
+
+    def _append(self, work: Work, now: int) -> None:
+        at = stamp(instant(now))
+        for note, data in work.notes:
+            seq, prev = self._head[0] + 1, self._head[1]
+            entry = Entry(self.writer, seq, prev, at, note.event, note.subject, data)
+            hash = link(entry)
+            self._change("audit_append", **entry._asdict(), hash=hash)
+            self._head = (seq, hash)
+
+    def _purge(self, now: int) -> None:
+        if now - self._purged >= _PURGE_EVERY:
+            self._change("nonce_purge", now=now)
+            self._purged = now
+
+    def _change(self, statement: str, /, **values: Any) -> int:
+        return self._connection.execute(_TEXTS[statement], values).rowcount
+
+    def _named(self, writer: str) -> str:
+        chosen = writer or f"w-{secrets.token_hex(6)}"
+        try:
+            self._change("meta_set", name="audit.writer", value=chosen)
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+        return chosen
+
+    # --- letters
+
+    def _reschedule(self, work: Work, now: int) -> None:
+        for op in work.letters:
+            if isinstance(op, Drop):
+                self._schedule.drop(op.id)
+            elif isinstance(op, Post):
+                self._schedule.lease(op.letter.id, micros(op.letter.due), now + self._lease)
+            else:
+                self._schedule.replace(op.letter.id, micros(op.letter.due))
+        if work.letters:
+            self._wake()
+
+    def _wake(self) -> None:
+        first = self._schedule.first()
+        if first is not None and first < self._sleeps_until:
+            self._woken.set()
+
+    async def claim(self, now: datetime, limit: int = 64) -> list[Letter]:
+        at = micros(now)
+        ids = self._schedule.take(at, at + self._lease, limit)
+        bodies = dict(self._reader.rows("letter_pick", ids=json.dumps(ids))) if ids else {}
+        return [load(Letter, bodies[id]) for id in ids]
+
+    async def release(self, letter_ids: Iterable[str]) -> None:
+        for letter in letter_ids:
+            self._schedule.release(letter)
+        self._wake()
+
+    async def wait(self, now: datetime) -> None:
+        first = self._schedule.first()
+        seconds = None if first is None else max(0.0, (first - micros(now)) / 1_000_000)
+        if seconds == 0:
+            await asyncio.sleep(0)  # a caller that claims nothing must not keep the loop to itself
+            return
+        self._sleeps_until = float("inf") if first is None else first
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._sleeps_until = float("-inf")
+
+    # --- looking
+
+    async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]:
+        """Entries of a writer's chain (default: this store's own) with numbers after `after`."""
+        rows = self._reader.rows("audit_list", writer=writer or self.writer, after=after, limit=limit)
+        return [
+            AuditEntry(
+                writer=w, seq=seq, prev=prev, at=datetime.fromisoformat(at), event=event, subject=subject, data=json.loads(data), hash=h
+            )
+            for w, seq, prev, at, event, subject, data, h in rows
+        ]
+
+    async def outbox(self) -> tuple[int, datetime | None]:
+        total, oldest = self._reader.row("letter_total") or (0, None)
+        return total, None if oldest is None else instant(oldest)
+
+    async def close(self) -> None:
+        """Commit what is pending, close the file and let another process have it."""
+        self._commit()
+        self._connection.close()
+        if self._lock:
+            self._lock.release()
+
+
+class _Reader:
+    """`work.Reader` on the connection; none of its methods ever gives the loop away."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, statement: str, /, **values: Any) -> list[Any]:
+        try:
+            return self._connection.execute(_TEXTS[statement], values).fetchall()
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
+    def row(self, statement: str, /, **values: Any) -> Any:
+        found = self.rows(statement, **values)
+        return found[0] if found else None
+
+    def value(self, statement: str, /, **values: Any) -> Any:
+        found = self.rows(statement, **values)
+        return found[0][0] if found else None
+
+    async def get(self, kind: str, id: str) -> str | None:
+        body: str | None = self.value("record_get", kind=kind, id=id)
+        return body
+
+    async def find(self, kind: str, keys: Mapping[str, str], low: str, high: str, limit: int) -> list[str]:
+        if not keys:
+            return [body for (body,) in self.rows("record_list", kind=kind, low=low, high=high, limit=limit)]
+        name, value, others = _first_and_others(keys)
+        found = self.rows("record_find", kind=kind, name=name, value=value, others=others, low=low, high=high, limit=limit)
+        return [body for (body,) in found]
+
+    async def find_any(self, kind: str, key: str, values: list[str], low: str, limit: int) -> list[str]:
+        """One page merged from a run per value: cheap for a million records under one value and for thousands of values."""
+        step = max(4, limit // max(1, len(values)) + 1)
+        runs = [self._run(kind, key, value, low, step) for value in values]
+        each_once = (id for id, _ in itertools.groupby(heapq.merge(*runs)))
+        ids = list(itertools.islice(each_once, limit))
+        return [body for (body,) in self.rows("record_pick", kind=kind, ids=json.dumps(ids))] if ids else []
+
+    def _run(self, kind: str, key: str, value: str, low: str, step: int) -> Iterator[str]:
+        while found := self.rows("key_ids", kind=kind, name=key, value=value, low=low, limit=step):
+            for (id,) in found:
+                yield id
+            if len(found) < step:
+                return
+            low = found[-1][0] + "\0"
+
+    async def count(self, kind: str, keys: Mapping[str, str]) -> int:
+        if not keys:
+            total: int = self.value("record_count", kind=kind)
+        else:
+            name, value, others = _first_and_others(keys)
+            total = self.value("key_count", kind=kind, name=name, value=value, others=others)
+        return total
+
+    async def blob(self, sha256: str) -> bytes | None:
+        data: bytes | None = self.value("blob_get", sha256=sha256)
+        return data
+
+    async def letters(self, process: str) -> list[str]:
+        return [body for (body,) in self.rows("letter_of_process", process=process)]
+
+
+def _first_and_others(keys: Mapping[str, str]) -> tuple[str, str, str]:
+    (name, value), *others = keys.items()
+    return name, value, json.dumps(dict(others))

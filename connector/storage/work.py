@@ -1,0 +1,206 @@
+"""One unit of work: buffered writes over committed state.  Knows the port's rules and no database.
+
+A database brings two things: a `Reader` of committed state, and a commit that applies `Work` in the order
+nonces, writes, blobs, letters, notes and raises Replayed or Conflict before anything of it stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar, cast
+
+from connector.ports import Record
+from connector.records import Letter, Note
+
+from .chain import canonical
+from .form import Row, dump, key_rows, load, micros
+
+R = TypeVar("R", bound=Record)
+LAST = "\U0010ffff"  # sorts behind every id that begins as the text before it
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A record to write over the version `expected`; `before` are the key rows it has now, None when we did not read it."""
+
+    kind: type[Any]
+    id: str
+    expected: int
+    body: str
+    rows: frozenset[Row]
+    before: frozenset[Row] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """A record to remove, if it is there."""
+
+    kind: type[Any]
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    letter: Letter
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    letter: Letter
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    id: str
+
+
+@dataclass(slots=True)
+class Work:
+    """What one transaction wants written."""
+
+    nonces: list[tuple[str, str, int]] = field(default_factory=list)
+    writes: list[Put | Delete] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    letters: list[Post | Replace | Drop] = field(default_factory=list)
+    notes: list[tuple[Note, str]] = field(default_factory=list)
+
+    def empty(self) -> bool:
+        return not (self.nonces or self.writes or self.blobs or self.letters or self.notes)
+
+
+class Reader(Protocol):
+    """Committed state, as bodies; ids in byte order, both bounds inclusive."""
+
+    async def get(self, kind: str, id: str) -> str | None: ...
+    async def find(self, kind: str, keys: Mapping[str, str], low: str, high: str, limit: int) -> list[str]: ...
+    async def find_any(self, kind: str, key: str, values: list[str], low: str, limit: int) -> list[str]: ...
+    async def count(self, kind: str, keys: Mapping[str, str]) -> int: ...
+    async def blob(self, sha256: str) -> bytes | None: ...
+    async def letters(self, process: str) -> list[str]: ...
+
+
+class UnitOfWork:
+    """`ports.Transaction` over a Reader: reads see committed state with the own writes laid over it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.work = Work()
+        self._own: dict[tuple[str, str], Any] = {}  # (kind, id) -> record as written here, None when deleted here
+        self._read: dict[tuple[str, str], Any] = {}  # as read here, for the difference in keys
+
+    # --- records
+
+    async def get(self, kind: type[R], id: str) -> R | None:
+        if (kind.kind, id) in self._own:
+            return cast(R | None, self._own[kind.kind, id])
+        body = await self._reader.get(kind.kind, id)
+        return None if body is None else self._loaded(kind, body)
+
+    async def find(self, kind: type[R], *, after: str = "", limit: int = 1000, prefix: str = "", **keys: str) -> list[R]:
+        low = max(prefix, _behind(after))
+        own = self._own_of(kind)
+        bodies = await self._reader.find(kind.kind, keys, low, prefix + LAST, limit + len(own))
+        wanted = set(keys.items())
+        laid_over = [r for r in own.values() if r and r.id >= low and r.id.startswith(prefix) and wanted <= key_rows(r)]
+        return self._merged(kind, bodies, own, laid_over, limit)
+
+    async def find_any(self, kind: type[R], key: str, values: Iterable[str], *, after: str = "", limit: int = 100) -> list[R]:
+        low, wanted = _behind(after), sorted(set(values))
+        own = self._own_of(kind)
+        bodies = await self._reader.find_any(kind.kind, key, wanted, low, limit + len(own))
+        rows = {(key, value) for value in wanted}
+        laid_over = [r for r in own.values() if r and r.id >= low and rows & key_rows(r)]
+        return self._merged(kind, bodies, own, laid_over, limit)
+
+    async def count(self, kind: type[R], **keys: str) -> int:
+        total = await self._reader.count(kind.kind, keys)
+        wanted = set(keys.items())
+        for id, own in self._own_of(kind).items():
+            body = await self._reader.get(kind.kind, id)
+            total -= body is not None and wanted <= key_rows(load(kind, body))
+            total += own is not None and wanted <= key_rows(own)
+        return total
+
+    def put(self, record: R) -> R:
+        kind, place = type(record), (record.kind, record.id)
+        new = cast(R, replace(cast(Any, record), version=record.version + 1))
+        known = self._own.get(place) or self._read.get(place)
+        before: frozenset[Row] | None = None
+        if record.version == 0:
+            before = frozenset()
+        elif known is not None and known.version == record.version:
+            before = key_rows(known)
+        self.work.writes.append(Put(kind, record.id, record.version, dump(new), key_rows(new), before))
+        self._own[place] = new
+        return new
+
+    def delete(self, kind: type[R], id: str) -> None:
+        self.work.writes.append(Delete(kind, id))
+        self._own[kind.kind, id] = None
+
+    # --- bytes
+
+    def keep(self, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.work.blobs[sha256] = data
+        return sha256
+
+    async def blob(self, sha256: str) -> bytes | None:
+        return self.work.blobs[sha256] if sha256 in self.work.blobs else await self._reader.blob(sha256)
+
+    # --- letters
+
+    def post(self, letter: Letter) -> None:
+        micros(letter.due)
+        self.work.letters.append(Post(letter, dump(letter)))
+
+    def replace(self, letter: Letter) -> None:
+        micros(letter.due)
+        self.work.letters.append(Replace(letter, dump(letter)))
+
+    def drop(self, letter_id: str) -> None:
+        self.work.letters.append(Drop(letter_id))
+
+    async def letters(self, process: str) -> list[Letter]:
+        found = {letter.id: letter for letter in (load(Letter, body) for body in await self._reader.letters(process))}
+        for op in self.work.letters:
+            if isinstance(op, Drop):
+                found.pop(op.id, None)
+            elif op.letter.process == process and (isinstance(op, Post) or op.letter.id in found):
+                found[op.letter.id] = op.letter
+        return sorted(found.values(), key=lambda letter: letter.posted)
+
+    # --- evidence
+
+    def note(self, note: Note) -> None:
+        self.work.notes.append((note, canonical(note.data)))
+
+    def once(self, issuer: str, nonce: str, until: datetime) -> None:
+        self.work.nonces.append((issuer, nonce, micros(until)))
+
+    # --- helpers
+
+    def _loaded(self, kind: type[R], body: str) -> R:
+        record = load(kind, body)
+        self._read[kind.kind, record.id] = record
+        return record
+
+    def _own_of(self, kind: type[R]) -> dict[str, R | None]:
+        return {id: own for (name, id), own in self._own.items() if name == kind.kind}
+
+    def _merged(self, kind: type[R], bodies: list[str], own: Mapping[str, R | None], laid_over: list[R], limit: int) -> list[R]:
+        stored = [self._loaded(kind, body) for body in bodies]
+        if not own:
+            return stored
+        kept = [record for record in stored if record.id not in own]
+        return sorted([*kept, *laid_over], key=lambda record: record.id)[:limit]
+
+
+def _behind(after: str) -> str:
+    """The smallest id greater than `after`; the empty text begins everything."""
+    return after + "\0" if after else ""
