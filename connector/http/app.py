@@ -1,0 +1,171 @@
+"""The two listeners: the dataspace side, open to peers, and the operator side, open to nobody without the token.
+
+They never share a port.  This page says which door leads where, and who may knock.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import hmac
+import ssl
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiohttp import web
+
+from connector.errors import Hidden, Misconfigured, Refused, SaltbridgeError, Unauthenticated, Unavailable, Unsupported
+from connector.ports import World
+
+from . import data, dsp, public
+from .doorway import JSON, TEXT, Family, check_entity, doorway, steps
+from .settings import Settings
+
+IMPORT = "/management/saltbridge/passports/import"
+PACKAGES = (JSON, "application/zip", "application/asset-administration-shell-package", "application/octet-stream")
+SHUTDOWN_SECONDS = 10.0
+
+
+def dataspace_app(world: World, settings: Settings) -> web.Application:
+    """DSP, data, grants, public passports and the well-known documents."""
+
+    async def dispatch(request: web.Request) -> web.StreamResponse:
+        path = steps(request)
+        match path[:1]:
+            case ("dsp",):
+                return await dsp.answer(world, request, path)
+            case ("data",):
+                return await data.answer(world, request, path)
+            case ("grants",):
+                return await public.grants(world, request, path)
+            case ("passports",):
+                return await public.passports(world, request, path)
+            case (".well-known",):
+                return await public.well_known(settings, request, path)
+        raise Hidden
+
+    def guard(request: web.Request) -> web.Request:
+        check_entity(request, world.limits.message_bytes, (JSON, "application/ld+json"))
+        return request
+
+    app = web.Application(middlewares=[doorway("dataspace", _family, guard)], client_max_size=world.limits.message_bytes)
+    # One route for all: peers double slashes and leave trailing ones, and ids hold what they hold.
+    app.router.add_route("*", "/{path:.*}", dispatch)
+    app.on_response_prepare.append(_anonymous)
+    return app
+
+
+def operator_app(world: World, settings: Settings, routes: Iterable[web.RouteDef]) -> web.Application:
+    """The operator API (`routes`), health and readiness; Host and token are checked before anything else."""
+    secret = _digest(settings.token)
+
+    def guard(request: web.Request) -> web.Request:
+        _check_host(request, settings.hosts)
+        if not request.path.startswith("/health"):
+            _check_token(request, secret)
+        if request.path == IMPORT:
+            check_entity(request, settings.upload_bytes, PACKAGES)
+            return request.clone(client_max_size=settings.upload_bytes)
+        check_entity(request, settings.json_bytes, (JSON,))
+        if request.body_exists and "Content-Type" not in request.headers:
+            raise Unsupported("A body needs a type.", next=f"Send Content-Type: {JSON}.")
+        return request
+
+    async def alive(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"}, headers=TEXT)
+
+    async def ready(_: web.Request) -> web.Response:
+        """Can this node answer and write?  No details: nobody had to say who they are."""
+        try:
+            await world.store.outbox()
+        except SaltbridgeError as error:
+            raise Unavailable("This node is not ready.", next="Look at its log.") from error
+        return web.json_response({"status": "ready"}, headers=TEXT)
+
+    middlewares = [doorway("operator", lambda _: Family.OPERATOR, guard)]
+    app = web.Application(middlewares=middlewares, client_max_size=settings.json_bytes)
+    app.router.add_get("/health", alive, allow_head=False)
+    app.router.add_get("/health/ready", ready, allow_head=False)
+    app.add_routes(list(routes))
+    app.on_response_prepare.append(_anonymous)
+    return app
+
+
+def _family(request: web.Request) -> Family:
+    path = request.rel_url.raw_path.split("/")
+    words = tuple(step for step in path if step)
+    return dsp.family(words) if words[:1] == ("dsp",) else Family.DATA
+
+
+async def _anonymous(_: web.Request, response: web.StreamResponse) -> None:
+    """No version of anything to a stranger."""
+    response.headers["Server"] = "saltbridge"
+
+
+# --- who may knock at the operator's door --------------------------------------------------------
+
+
+def _check_host(request: web.Request, hosts: Iterable[str]) -> None:
+    """A page that made a browser resolve its own name to our address is answered 421 (DNS rebinding)."""
+    given = [host.strip().lower() for host in request.headers.getall("Host", [])]
+    name = _without_port(given[0]) if len(given) == 1 else ""
+    if name and {given[0], name} & {host.lower() for host in hosts}:
+        return
+    error = Refused("This node does not go by that name.", next="Use a name in [operator] hosts, or add this one.", code="host.unknown")
+    error.status = 421
+    raise error
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    bare = name if colon and port.isdigit() else host
+    return bare.removeprefix("[").removesuffix("]")
+
+
+def _check_token(request: web.Request, secret: bytes) -> None:
+    """The token in `X-Api-Key` or as a bearer; compared in constant time whatever its length."""
+    scheme, _, bearer = request.headers.get("Authorization", "").partition(" ")
+    given = [request.headers.get("X-Api-Key", ""), bearer.strip() if scheme.lower() == "bearer" else ""]
+    if not any(hmac.compare_digest(_digest(token), secret) for token in given if token):
+        raise Unauthenticated("operator token missing or wrong")
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
+
+
+# --- listening -----------------------------------------------------------------------------------
+
+
+def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """TLS by certificate files (PEM); None without them.  Misconfigured when they do not serve."""
+    if certificate is None or key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        fix = "Give a PEM certificate chain and its key."
+        raise Misconfigured(f"{certificate} and {key} do not serve for TLS.", str(error), fix) from error
+    return context
+
+
+async def listen(app: web.Application, host: str, port: int, *, setting: str, tls: ssl.SSLContext | None = None) -> web.AppRunner:
+    """Start answering; `cleanup()` of what is returned stops gracefully.  `setting` names what to change when the port is taken."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise Misconfigured(*_taken(error, host, port, setting), code="port.taken") from error
+    return runner
+
+
+def _taken(error: OSError, host: str, port: int, setting: str) -> tuple[str, str, str]:
+    variable = "SALTBRIDGE_" + setting.replace(".", "__").upper()
+    change = f"Change {setting} in saltbridge.toml, or start with {variable}={host}:OTHER."
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} is in use.", f"Another program, or this node, already listens on {host}:{port}.", change
+    return f"Nothing can listen on {host}:{port}.", error.strerror or str(error), change
