@@ -1,0 +1,77 @@
+"""Evidence for the operator: the audit chain, and single decisions with everything that led to them.
+
+Reads only.  How an entry is linked to the one before is the store's business; the verifier is handed in.
+"""
+
+from __future__ import annotations
+
+from connector.operate import names
+from connector.ports import World
+from connector.records import AuditEntry, Decision, Json
+from connector.text import utc
+from policies.errors import Invalid
+from policies.evaluate import evaluate
+from policies.facts import Facts
+from policies.odrl import parse_policy
+
+PAGE = 1000
+
+
+async def entries(world: World, *, after: int = 0, limit: int = 100, writer: str = "") -> list[Json]:
+    """Entries of the chain by number, after one; at most `limit` (1000)."""
+    found = await world.store.audit(after=after, limit=max(1, min(limit, PAGE)), writer=writer)
+    return [entry_json(entry) for entry in found]
+
+
+async def explain(world: World, text: str, *, replay: bool = False) -> Json:
+    """A decision with its policy, facts, reasons and evaluation tree; with `replay` evaluated again, which must agree."""
+    async with world.store.transaction() as tx:
+        found = await names.decision(tx, text)
+        known = await names.peer_name(tx, found.peer)
+    shown = decision_json(found) | {"peer_name": known}
+    return shown | {"replay": repeat(found)} if replay else shown
+
+
+def repeat(decided: Decision) -> Json:
+    """The stored policy evaluated against the stored facts at the stored time: `same` is false when the outcome differs."""
+    if not decided.policy:
+        return {"possible": False, "why": "no policy was asked: the answer follows from ids, grant and state alone"}
+    try:
+        verdict = evaluate(parse_policy(decided.policy), Facts.from_json(decided.facts), decided.at, decided.agreed)
+    except Invalid as error:
+        return {"possible": True, "outcome": "no", "same": decided.outcome == "no", "reasons": [error.what]}
+    return {
+        "possible": True,
+        "outcome": str(verdict.outcome),
+        "same": str(verdict.outcome) == decided.outcome,
+        "reasons": [reason.text for reason in verdict.reasons],
+    }
+
+
+def entry_json(entry: AuditEntry) -> Json:
+    return {
+        "writer": entry.writer,
+        "seq": entry.seq,
+        "at": utc(entry.at),
+        "event": entry.event,
+        "subject": entry.subject,
+        "data": entry.data,
+        "prev": entry.prev,
+        "hash": entry.hash,
+    }
+
+
+def decision_json(decided: Decision) -> Json:
+    return {
+        "id": decided.id,
+        "at": utc(decided.at),
+        "about": decided.about,
+        "peer": decided.peer,
+        "question": decided.question,
+        "outcome": decided.outcome,
+        "code": decided.code,
+        "reasons": list(decided.reasons),
+        "policy": decided.policy,
+        "facts": decided.facts,
+        "tree": decided.tree,
+    }

@@ -1,0 +1,384 @@
+"""What a peer offers, read as its consumer: titles, contents and terms in words, and whether an offer is for us.
+
+The grant behind a view is fetched once, checked against the digest in the dataset's id and kept; a dataset whose grant
+does not hash to its id is shown as broken and never negotiated.  Links lead on only within the peer's own origins.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from catalog.asset import split_view_asset_id
+from catalog.publish import grant_digest_of
+from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
+from connector.exchange.conversation import transact
+from connector.operate.shapes import rules, title, words
+from connector.ports import Answer, Transaction, World, new_message_id
+from connector.protocol import wire
+from connector.protocol.messages import CatalogRequest
+from connector.protocol.vocabulary import VERSION_PATH
+from connector.records import Grant, Json, Peer
+from connector.text import clean
+from policies.errors import Invalid
+from policies.evaluate import Outcome, Verdict, evaluate
+from policies.facts import Facts
+from policies.odrl import parse_policy
+from policies.operands import GRANT, PARTICIPANT, PURPOSE, canonical, claim_iri, operands_of
+from policies.terms import narrows
+from submodels.errors import Invalid as InvalidGrant
+from submodels.grant import AttributeGrant, parse_grant
+from submodels.table import submodel
+
+PAGES = 100  # of one catalog; more is reported, not followed
+EVERYTHING = "/**"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One dataset of a peer's catalog."""
+
+    id: str
+    title: str
+    view: str
+    scope: str
+    digest: str
+    offers: tuple[Json, ...]
+    content: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A catalog read to its end, or to where it stopped."""
+
+    participant: str
+    datasets: tuple[Found, ...]
+    not_followed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+async def catalog(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Json:
+    """A peer's catalog as its operator API answer; raises PeerUnreachable, PeerRefused, Malformed."""
+    listing = await fetch(world, peer, filter)
+    shown = []
+    for found in listing.datasets:
+        shown.append(_shown(world, peer, await describe(world, peer, found)))
+    notes = list(listing.notes)
+    if listing.participant and listing.participant != peer.id:
+        notes.append(f"The catalog says it is of {clean(listing.participant, 200)}, not of {peer.id}.")
+    return {
+        "peer": peer.name,
+        "peer_id": peer.id,
+        "protocol": "DSP 2025-1",
+        "datasets": shown,
+        "not_followed": list(listing.not_followed),
+        "notes": notes,
+    }
+
+
+async def fetch(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Listing:
+    """Every page of a peer's catalog, following `Link: rel="next"` within its origins."""
+    body = wire.write(CatalogRequest(id=new_message_id(), filter=tuple(filter)))
+    address, path = peer.address, "/catalog/request"
+    participant, datasets, not_followed, seen = "", [], (), set()
+    for _ in range(PAGES):
+        answer = await world.courier.post(address, path, body, peer.id, peer.origins)
+        page = wire.read_catalog(_good(answer, peer, "your catalog request").body)
+        participant = str(page.get("participantId", ""))
+        datasets += [found(dataset) for dataset in _datasets(page)]
+        link = next_link(answer.headers.get("link", ""), address + path)
+        if not link or link in seen:
+            break
+        seen.add(link)
+        address, path = split_address(link)
+        if address not in peer.origins:
+            not_followed = (clean(link, 300),)
+            break
+    else:
+        not_followed = (clean(link, 300),)
+    return Listing(participant, tuple(datasets), not_followed)
+
+
+async def find(world: World, peer: Peer, text: str) -> Found:
+    """The dataset that `text` means: an id, a unique beginning of one, or the name of a view with a single dataset."""
+    if split_view_asset_id(text) is not None:
+        answer = await world.courier.get(peer.address, f"/catalog/datasets/{quote(text, safe=':-._~')}", peer.id, peer.origins)
+        if answer.status == 404:
+            raise Hidden(f"{peer.name} shows no dataset {clean(text, 120)}.", f"saltbridge catalog {peer.name}")
+        return await describe(world, peer, found(wire.read_dataset(_good(answer, peer, f"your request for {text}").body)))
+    listing = await fetch(world, peer)
+    named = [each for each in listing.datasets if each.view == text or each.id == text]
+    matching = named or [each for each in listing.datasets if each.id.startswith(text) or each.title.startswith(text)]
+    return await describe(world, peer, only(peer, text, matching))
+
+
+def only(peer: Peer, text: str, matching: Sequence[Found]) -> Found:
+    """The single dataset that matches; Hidden for none, Malformed for several."""
+    if not matching:
+        raise Hidden(f"{peer.name} shows no dataset {clean(text, 120)!r} to us.", f"saltbridge catalog {peer.name}")
+    if len(matching) > 1:
+        shown = ", ".join(f"{each.title} ({each.id})" for each in matching[:4])
+        raise Malformed(f"{clean(text, 120)!r} is more than one dataset of {peer.name}.", shown, "Give the id of one.", code="name.ambiguous")
+    return matching[0]
+
+
+def found(dataset: Json) -> Found:
+    """A catalog's dataset in plain form."""
+    id = dataset["@id"]
+    split = split_view_asset_id(id)
+    named = dataset.get("title") or dataset.get("dct:title") or dataset.get("dcterms:title") or ""
+    named = clean(named.get("@value", "") if isinstance(named, dict) else named, 200) if isinstance(named, str | dict) else ""
+    view = named.partition(" · ")[0] if split else ""
+    return Found(
+        id=id,
+        title=named or title(id),
+        view=view,
+        scope=split[0] if split else "",
+        digest=split[1] if split else "",
+        offers=tuple(offer for offer in dataset.get("hasPolicy", ()) if offer.get("@id")),
+        content="" if split else "whole asset, no attribute grant",
+    )
+
+
+# --- the grant behind a view ---------------------------------------------------------------------
+
+
+async def grant(world: World, peer: Peer, dataset: str) -> str:
+    """The canonical text of a view dataset's grant, checked against its digest and kept; '' for a plain asset."""
+    split = split_view_asset_id(dataset)
+    if split is None:
+        return ""
+    digest = split[1]
+    async with world.store.transaction() as tx:
+        kept = await stored_grant(tx, digest)
+    if kept:
+        return kept
+    answer = await world.courier.get(root(peer), f"/grants/{quote(digest, safe='-_')}", peer.id, peer.origins)
+    content = _good(answer, peer, f"the grant of {title(dataset)}").body
+    text = checked_grant(content, digest, peer.name)
+
+    async def keep(tx: Transaction) -> None:
+        if await tx.get(Grant, digest) is None:
+            tx.put(Grant(id=digest, content=text))
+
+    await transact(world, keep)
+    return text
+
+
+async def stored_grant(tx: Transaction, digest: str) -> str:
+    kept = await tx.get(Grant, digest) if digest else None
+    return kept.content if kept else ""
+
+
+def checked_grant(content: bytes, digest: str, peer: str) -> str:
+    """The grant's text if its bytes hash to the digest and are canonical; Malformed otherwise."""
+    if base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode() != digest:
+        raise Malformed(
+            f"The grant that {peer} sent is not the one its dataset names.",
+            "Its bytes do not hash to the digest in the dataset's id.",
+            "Do not negotiate it; tell its operator.",
+            code="grant.digest",
+        )
+    try:
+        return parse_grant(content).canonical()
+    except InvalidGrant as error:
+        raise Malformed(f"The grant of {peer} cannot be read.", error.what, error.next, code="grant.unreadable", where=error.where) from error
+
+
+async def describe(world: World, peer: Peer, dataset: Found) -> Found:
+    """The dataset with its content in words; one whose grant is unreachable or wrong says so in `problem`."""
+    if not dataset.digest:
+        return dataset
+    try:
+        text = await grant(world, peer, dataset.id)
+    except (Malformed, Hidden, PeerRefused, PeerUnreachable) as error:
+        return replace(dataset, problem=clean(f"{error.what} {error.why}".strip(), 300))
+    return replace(dataset, content=content_in_words(parse_grant(text)))
+
+
+def content_in_words(granted: AttributeGrant) -> str:
+    """`Circularity, Materials, 2 documents`; `everything ...` where every part is granted whole."""
+    whole = [part for part, pointers in granted.parts.items() if EVERYTHING in pointers]
+    parts = [submodel(part).title for part in granted.parts]
+    named = f"everything {granted.ceiling.replace('contract', 'with a class')}" if len(whole) >= 7 else ", ".join(parts)
+    count = len(granted.documents)
+    documents = f"{count} document{'s' if count != 1 else ''}" if count else ""
+    return ", ".join(text for text in (named, documents) if text)
+
+
+# --- is it for us --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ForYou:
+    """yes; undecided: yes, if the peer vouches for something; no."""
+
+    outcome: Outcome
+    text: str
+    reasons: tuple[str, ...] = ()
+
+
+def for_you(world: World, peer: str, offer: Json) -> ForYou:
+    """Whether we could accept an offer: as we are, or if the peer vouched for what we claim of ourselves."""
+    try:
+        policy = parse_policy(rules(offer))
+    except Invalid as error:
+        return ForYou(Outcome.NO, clean(f"no: its terms cannot be read: {error.what}", 200), (error.what,))
+    now = world.clock.now()
+    bare = facts(world, grant_digest_of(policy) or "")
+    if evaluate(policy, bare, now, now).allowed:
+        return ForYou(Outcome.YES, "yes")
+    claims = {name: values for name, values in world.me.wishes.items() if values and claim_iri(name) in operands_of(policy)}
+    claimed = bare
+    for name, values in claims.items():
+        claimed = claimed.with_fact(claim_iri(name), *values, source="claimed by ourselves")
+    verdict = evaluate(policy, claimed, now, now)
+    if verdict.allowed:
+        named = " and ".join(f"{name}={'/'.join(values)}" for name, values in claims.items())
+        return ForYou(Outcome.UNDECIDED, f"yes, if {peer} confirms {named}")
+    return ForYou(Outcome.NO, _no(verdict), tuple(reason.text for reason in verdict.reasons))
+
+
+def facts(world: World, digest: str) -> Facts:
+    """What we know of ourselves without anybody vouching: our id, and the grant we ask for."""
+    known = Facts().with_fact(PARTICIPANT, world.me.id, source="ourselves")
+    return known.with_fact(GRANT, f"sha-256:{digest}", source="the dataset") if digest else known
+
+
+def best_offer(world: World, dataset: Found) -> Json:
+    """The offer that is most for us, the first of equals; it names the dataset's grant, or nothing is negotiated."""
+    order = (Outcome.YES, Outcome.UNDECIDED, Outcome.NO)
+    usable = [offer for offer in dataset.offers if not dataset.digest or _names_grant(offer, dataset.digest)]
+    if dataset.problem or not usable:
+        raise Malformed(
+            f"{dataset.title} cannot be negotiated.",
+            dataset.problem or ("Its offers name another grant than its id." if dataset.offers else "It has no offer."),
+            "Tell its operator.",
+            code="grant.mismatch",
+        )
+    return min(usable, key=lambda offer: order.index(for_you(world, "", offer).outcome))
+
+
+def narrow(offer: Json, purpose: Sequence[str]) -> Json:
+    """The offer for these purposes only: its purpose constraints are narrowed, absent ones added."""
+    wanted = list(dict.fromkeys(purpose))
+    constraint = {
+        "leftOperand": PURPOSE,
+        "operator": "eq" if len(wanted) == 1 else "isAnyOf",
+        "rightOperand": wanted[0] if len(wanted) == 1 else wanted,
+    }
+    permissions = [_narrow_rule(rule, constraint) for rule in offer.get("permission", ())]
+    narrowed = offer | {"permission": permissions}
+    wider = narrows(parse_policy(rules(narrowed)), parse_policy(rules(offer)))
+    if wider:
+        raise Malformed(
+            f"The offer is not for {', '.join(wanted)}.", "; ".join(wider), f"It is {words(offer)}.", code="purpose.not-offered"
+        )
+    return narrowed
+
+
+# --- inside --------------------------------------------------------------------------------------
+
+
+def root(peer: Peer) -> str:
+    """The root of a Saltbridge peer, beside its DSP base."""
+    return peer.address.removesuffix(VERSION_PATH)
+
+
+def next_link(header: str, base: str) -> str:
+    """The target of `rel="next"` in a Link header, absolute; '' when there is none."""
+    from urllib.parse import urljoin
+
+    for entry in header.split(",<") if header else ():
+        target, _, parameters = entry.strip().lstrip("<").partition(">")
+        rels = [value.strip(' "') for name, _, value in (each.strip().partition("=") for each in parameters.split(";")) if name == "rel"]
+        if any("next" in rel.split() for rel in rels):
+            return urljoin(base, target)
+    return ""
+
+
+def split_address(url: str) -> tuple[str, str]:
+    """(origin, path and query) of a URL, the origin as cards write it."""
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc}".lower()
+    return origin, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+
+
+def _datasets(page: Json) -> Iterator[Json]:
+    yield from page["dataset"]
+    for nested in page["catalog"]:
+        yield from _datasets(nested)
+
+
+def _good(answer: Answer, peer: Peer, what: str) -> Answer:
+    """A 2xx answer; otherwise the peer's refusal in its own words."""
+    if 200 <= answer.status < 300:
+        return answer
+    code, reasons = wire.read_error(answer.body)
+    if answer.status >= 500:
+        raise PeerUnreachable(f"{peer.name} answered {answer.status}.", clean("; ".join(reasons), 300), "Try again later.", code="peer.failing")
+    why = [clean(text, 300) for text in reasons] or [f"It answered {answer.status}."]
+    advice = f"saltbridge peer ping {peer.name}" if answer.status == 401 else f"saltbridge catalog {peer.name}"
+    raise PeerRefused(what, why[0], advice, code=clean(code, 120) or f"http.{answer.status}", details=why[1:], by=peer.name)
+
+
+def _names_grant(offer: Json, digest: str) -> bool:
+    try:
+        return grant_digest_of(parse_policy(rules(offer))) == digest
+    except Invalid:
+        return False
+
+
+def _narrow_rule(rule: Json, constraint: Json) -> Json:
+    """The permission with this purpose constraint in the place of its own, which must allow it."""
+    given = rule.get("constraint", [])
+    kept = [each for each in given if canonical(str(each.get("leftOperand", ""))) != PURPOSE]
+    return rule | {"constraint": [*kept, constraint]}
+
+
+def _no(verdict: Verdict) -> str:
+    text = verdict.reasons[0].text if verdict.reasons else "its terms allow nobody"
+    return clean(f"no: {text}", 200)
+
+
+def _shown(world: World, peer: Peer, dataset: Found) -> Json:
+    offers: list[Json] = []
+    for offer in dataset.offers:
+        view = for_you(world, peer.name, offer)
+        offers.append(
+            {
+                "offer": offer["@id"],
+                "terms": words(offer),
+                "for_you": {"outcome": str(view.outcome), "text": view.text, "reasons": list(view.reasons)},
+            }
+        )
+    order = [str(each) for each in (Outcome.YES, Outcome.UNDECIDED, Outcome.NO)]
+    best: Json = min(offers, key=lambda each: order.index(each["for_you"]["outcome"])) if offers else {}
+    broken = {"outcome": "no", "text": f"no: {dataset.problem}" if dataset.problem else "no: it has no offer", "reasons": []}
+    return {
+        "dataset": dataset.id,
+        "title": dataset.title,
+        "view": dataset.view,
+        "scope": dataset.scope,
+        "grant": dataset.digest,
+        "content": dataset.content,
+        "problem": dataset.problem,
+        "terms": best.get("terms", ""),
+        "for_you": broken if dataset.problem or not best else best["for_you"],
+        "offers": offers,
+    }
+
+
+def expired(world: World, policy: Json, signed: datetime) -> bool:
+    """Whether time alone (or a prohibition) ends an agreed policy: no fact that we do not know could make it a yes."""
+    try:
+        verdict = evaluate(parse_policy(rules(policy)), facts(world, ""), world.clock.now(), signed)
+    except Invalid:
+        return True
+    return verdict.outcome is Outcome.NO

@@ -1,0 +1,158 @@
+"""Conversations as the operator reads them: plain JSON with stable keys, and a peer's refusal as an error.
+
+Text that a peer wrote is cleaned here, so that neither a terminal nor a log has to think of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from catalog.asset import split_view_asset_id
+from connector.errors import PeerRefused
+from connector.records import Agreement, Json, Negotiation, Step, Transfer
+from connector.text import clean, utc
+from policies.errors import Invalid
+from policies.odrl import parse_policy
+from policies.words import in_words
+
+_DECISION = re.compile(r"decision (d-[0-9a-z]{1,40})")
+ENDED_BY_PEER = "peer"
+
+
+def negotiation_json(process: Negotiation, peer: str) -> Json:
+    """`peer` is our name for the other side."""
+    return {
+        "id": process.id,
+        "side": process.side,
+        "peer": peer,
+        "peer_id": process.peer,
+        "peer_pid": clean(process.peer_pid, 200),
+        "state": process.place.state or "OPENING",
+        "dataset": process.dataset,
+        "title": title(process.dataset, process.view),
+        "view": process.view,
+        "terms": words(process.offer),
+        "purpose": list(process.purpose),
+        "waits_for": process.waits_for,
+        "why_waiting": [clean(why) for why in process.why_waiting],
+        "agreement": str(process.agreement.get("@id", "")),
+        "code": clean(process.place.code, 120),
+        "reason": [clean(text) for text in process.place.reason],
+        "by": process.place.by,
+        "decision": process.decision,
+        "opened": utc(process.opened),
+        "changed": utc(process.changed),
+        "seconds": (process.changed - process.opened).total_seconds(),
+    }
+
+
+def agreement_json(agreement: Agreement, peer: str, now: datetime) -> Json:
+    return {
+        "id": agreement.id,
+        "side": agreement.side,
+        "peer": peer,
+        "peer_id": agreement.peer,
+        "state": "RETIRED" if agreement.retired else agreement.state,
+        "dataset": agreement.dataset,
+        "title": title(agreement.dataset, agreement.view),
+        "view": agreement.view,
+        "scope": agreement.scope,
+        "terms": words(agreement.policy),
+        "purpose": list(agreement.purpose),
+        "signed": utc(agreement.signed),
+        "age_seconds": (now - agreement.signed).total_seconds(),
+        "negotiation": agreement.negotiation,
+        "assigner": agreement.assigner,
+        "assignee": agreement.assignee,
+        "retired": utc(agreement.retired) if agreement.retired else "",
+        "retired_by": agreement.retired_by,
+        "retired_why": clean(agreement.retired_why),
+    }
+
+
+def transfer_json(process: Transfer, peer: str) -> Json:
+    return {
+        "id": process.id,
+        "side": process.side,
+        "peer": peer,
+        "peer_id": process.peer,
+        "peer_pid": clean(process.peer_pid, 200),
+        "state": process.place.state or "OPENING",
+        "agreement": process.agreement,
+        "format": process.format,
+        "generation": process.generation,
+        "suspended_by": process.suspended_by,
+        "code": clean(process.place.code, 120),
+        "reason": [clean(text) for text in process.place.reason],
+        "by": process.place.by,
+        "decision": process.decision,
+        "opened": utc(process.opened),
+        "changed": utc(process.changed),
+    }
+
+
+def step_json(step: Step, opened: datetime) -> Json:
+    """One line of a timeline; `seconds` counts from the opening, `reason` is the sender's own text."""
+    return {
+        "at": utc(step.at),
+        "seconds": (step.at - opened).total_seconds(),
+        "direction": step.direction,
+        "message": step.message,
+        "state": step.state,
+        "size": step.size,
+        "code": clean(step.code, 120),
+        "reason": [clean(text) for text in step.reason],
+        "decision": step.decision,
+    }
+
+
+def words(policy: Json) -> str:
+    """Terms in plain words; terms that cannot be read say so."""
+    try:
+        return in_words(parse_policy(rules(policy)))
+    except Invalid as error:
+        return clean(f"cannot be read: {error.what}", 200)
+
+
+def rules(policy: Json) -> Json:
+    """The terms of an offer or agreement without its ids."""
+    return {key: policy[key] for key in ("permission", "prohibition", "obligation") if policy.get(key)}
+
+
+def title(dataset: str, view: str = "") -> str:
+    """A dataset as people call it: `dismantling · model EV-72`; its id when it is none of ours by shape."""
+    split = split_view_asset_id(dataset)
+    if split is None:
+        return clean(view or dataset, 120)
+    kind, _, name = split[0].partition(".")
+    return clean(f"{view or 'view'} · {kind} {name}", 120)
+
+
+def refused(process: Negotiation | Transfer, peer: str, what: str) -> PeerRefused:
+    """A process that ended as the error it stands for; the peer's own words are told apart from ours."""
+    texts, decision = [clean(text) for text in process.place.reason], ""
+    if texts and (numbered := _DECISION.fullmatch(texts[-1])):
+        decision = numbered.group(1)
+        texts.pop()
+    asked, whys, next = _split(texts, structured=bool(decision))
+    ours = process.place.by == "us"
+    return PeerRefused(
+        asked or what,
+        whys[0] if whys else "It gave no reason.",
+        next or f"See every message: saltbridge {'contract' if isinstance(process, Negotiation) else 'transfer'} timeline",
+        code=clean(process.place.code, 120) or "peer.refused",
+        decision=decision or (process.decision if ours else ""),
+        details=whys[1:],
+        by="this node" if ours else peer,
+        process_kind="negotiation" if isinstance(process, Negotiation) else "transfer",
+        process=process.id,
+    )
+
+
+def _split(texts: Sequence[str], *, structured: bool) -> tuple[str, Sequence[str], str]:
+    """(what, why, next): a Saltbridge peer writes them in this order and ends with its decision; others write reasons only."""
+    if structured and len(texts) >= 3:
+        return texts[0], texts[1:-1], texts[-1]
+    return "", texts, ""
