@@ -6,6 +6,7 @@ Adapters live on floor 3 (`storage`, `identity`, `dataplane`) and in `connector.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import uuid
 from collections.abc import Iterable, Mapping
@@ -193,6 +194,32 @@ class Limits:
     page: int = 100  # datasets per catalog page
 
 
+class Changes:
+    """Tells waiters inside this process that a conversation moved; a hint only, the store is the truth."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def tell(self, process: str) -> None:
+        for event in self._waiting.get(process, ()):
+            event.set()
+
+    async def wait(self, process: str, seconds: float) -> None:
+        """Return when the process moved, or after `seconds`."""
+        event = asyncio.Event()
+        waiting = self._waiting.setdefault(process, set())
+        waiting.add(event)
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            return
+        finally:
+            waiting.discard(event)
+            if not waiting:
+                self._waiting.pop(process, None)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Me:
     """This node as others see it."""
@@ -223,6 +250,8 @@ class World:
     data: DataClient
     tokens: DataTokens
     decider: Decider
+    secret: bytes  # this node's own key for ETags and cursors; never leaves it
+    changes: Changes = field(default_factory=Changes)
     limits: Limits = Limits()
     accept: frozenset[str] = frozenset()  # operands (IRIs) a consumer accepts without asking its operator
     extra: Mapping[str, Any] = field(default_factory=dict)  # for deciders that tests bring

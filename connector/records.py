@@ -165,7 +165,7 @@ class Asset:
     withdrawn: bool = False
 
     def keys(self) -> Keys:
-        return {"form": self.form, "definition": self.definitions, "scope": self.scope, "view": self.view}
+        return {"form": self.form, "definition": self.definitions, "scope": self.scope, "view": self.view, "grant": self.grant}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +214,7 @@ class Place:
     code: str = ""  # why it ended or was suspended
     reason: tuple[str, ...] = ()
     by: str = ""  # us | peer
+    crossed: bool = False  # a message of theirs crossed ours: compare states once ours is answered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +236,9 @@ class Negotiation:
     offered_again: bool = False  # the one counter-offer has been made
     agreement: Json = field(default_factory=dict)  # the DSP agreement once AGREED
     grant: str = ""  # the grant's canonical text (consumer: as fetched and checked; provider: stored)
+    view: str = ""  # the view's name, as the provider calls it
     purpose: tuple[str, ...] = ()  # declared by accepting
+    approved: bool = False  # an operator said yes where the definition asks for one
     waits_for: str = ""  # "operator" when a person has to decide
     why_waiting: tuple[str, ...] = ()
     decision: str = ""  # id of the last decision
@@ -297,7 +300,8 @@ class Transfer:
     format: str
     data_address: Json = field(default_factory=dict)  # consumer: as the start message gave it
     generation: int = 0  # of the data token; grows with every start
-    suspended_by: str = ""
+    suspended_by: str = ""  # us | peer, while SUSPENDED
+    renew: bool = False  # provider: the consumer resumed, a start with a fresh address is owed
     decision: str = ""
     opened: datetime
     changed: datetime
@@ -385,6 +389,7 @@ class Decision:
     policy: Json = field(default_factory=dict)
     facts: Json = field(default_factory=dict)
     tree: Json = field(default_factory=dict)
+    agreed: datetime | None = None  # when the agreement that was judged began; durations count from it
 
     def keys(self) -> Keys:
         return {"peer": self.peer, "about": self.about}

@@ -1,0 +1,238 @@
+"""Every exit of a passport: who may have what, as of now (grants.md 11).
+
+token -> transfer STARTED -> agreement FINALIZED and not retired -> target = scope and digest = constraint -> battery
+within scope -> agreed policy with the clock and the peer's facts -> Release -> select -> send.  Only this module and
+`submodels.audience` make a Release; nothing else opens a passport.  A refusal of a path is decided from the path and
+the grant alone, never from the data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from catalog.asset import in_scope
+from catalog.publish import grant_digest_of
+from submodels.audience import Release, public_release
+from submodels.passport import Passport, merge
+from submodels.view import Redacted, select
+
+from connector.errors import Denied, Hidden, Unauthenticated
+from connector.ports import Transaction, World
+from connector.protocol.transfer import State as S
+from connector.records import Agreement, Asset, Battery, Decision, Document, Json, Layer, Model, Transfer
+from policies.errors import Invalid
+from policies.odrl import parse_policy
+from submodels.documents import PassportDocument
+from submodels.grant import AttributeGrant, parse_grant
+from submodels.table import PARTS
+from submodels.value import read_json
+
+from .conversation import transact
+from .facts import decision, file, gather, judge, refusal
+from .offers import scope_of
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A pull that is authorised: whose, under what, for which batteries."""
+
+    transfer: str
+    agreement: Agreement
+    grant: AttributeGrant
+    scope: str
+
+
+# --- under a contract ----------------------------------------------------------------------------
+
+
+async def authorise(world: World, authorization: str) -> Permit:
+    """Steps 1 to 4 and 6 of the chain; Unauthenticated or Denied (with a decision on record) when one fails."""
+    now = world.clock.now()
+    transfer_id, generation, consumer = world.tokens.read(authorization, now)
+    async with world.store.transaction() as tx:
+        process = await tx.get(Transfer, transfer_id)
+        agreement = await tx.get(Agreement, process.agreement) if process else None
+    if process is None or agreement is None or process.peer != consumer or process.side != "provider":
+        raise Unauthenticated("no such transfer")
+    about = f"pull {process.id}"
+    if agreement.retired is not None:
+        await _deny(world, refusal(
+            world, about, consumer, "agreement", "agreement.retired", _retired(world, agreement, now)
+        ), "Negotiate a new agreement.")  # fmt: skip
+    if process.generation != generation or process.place.state != S.STARTED:
+        state = process.place.state if process.place.state != S.STARTED else "STARTED with a newer token"
+        await _deny(world, refusal(
+            world, about, consumer, "transfer", "transfer.not.started", f"The transfer is {state}."
+        ), "Request a new transfer, or use the newest start message.")  # fmt: skip
+    if agreement.state != "FINALIZED":
+        await _deny(world, refusal(
+            world, about, consumer, "agreement", "agreement.not.in.force", f"The agreement is {agreement.state}."
+        ), "Negotiate a new agreement.")  # fmt: skip
+    grant = await _bound(world, about, agreement)
+    await _still_allowed(world, about, agreement, grant, now)
+    return Permit(process.id, agreement, grant, agreement.scope)
+
+
+async def _bound(world: World, about: str, agreement: Agreement) -> AttributeGrant:
+    """Target, constraint and stored grant must name one digest."""
+    try:
+        grant = parse_grant(agreement.grant)
+        constraint = grant_digest_of(parse_policy(agreement.policy))
+        fits = agreement.dataset == f"{agreement.scope}.{grant.digest}" and constraint == grant.digest
+        fits = fits and scope_of(str(agreement.policy.get("target"))) == agreement.scope != ""
+    except (Invalid, ValueError, TypeError, LookupError) as error:
+        raise Denied("The agreement's grant cannot be read.", type(error).__name__, "Negotiate a new one.", code="grant.broken") from error
+    if not fits:
+        broken = refusal(world, about, agreement.peer, "grant", "grant.mismatch", "Target, constraint and grant of the agreement differ.")
+        await _deny(world, broken, "Negotiate a new agreement.")
+    return grant
+
+
+async def _still_allowed(world: World, about: str, agreement: Agreement, grant: AttributeGrant, now: datetime) -> None:
+    caller = await world.identity.caller(agreement.peer)
+    if caller is None:
+        unknown = refusal(world, about, agreement.peer, "identity", "peer.blocked", "You are no longer a trusted peer of this node.")
+        await _deny(world, unknown, "Ask its operator.")
+        return
+    facts = gather(caller, grant=grant.digest, purpose=agreement.purpose)
+    verdict = judge(agreement.policy, facts, now, agreement.signed)
+    if not verdict.allowed:
+        await _deny(
+            world,
+            decision(world, about, agreement.peer, "agreed policy", agreement.policy, facts, verdict),
+            "Negotiate a new agreement.",
+        )
+
+
+async def for_battery(world: World, permit: Permit, name: str) -> Redacted:
+    """The granted part of one battery's passport; a battery outside the scope and an unknown one look the same."""
+    async with world.store.transaction() as tx:
+        battery = await find_battery(tx, name)
+        if battery is None or not in_scope(permit.scope, battery.id, battery.model):
+            raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
+        passport = await load(tx, battery, published=True)
+    if passport is None:
+        raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
+    release = Release(battery=battery.id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
+    return select(passport, release)
+
+
+async def batteries(world: World, permit: Permit, after: str = "", limit: int = 1000) -> list[str]:
+    """The ids of the batteries an agreement covers (for the manifest, where the grant names `items`)."""
+    kind, _, name = permit.scope.partition(".")
+    if kind == "battery":
+        return [name]
+    async with world.store.transaction() as tx:
+        return [battery.id for battery in await tx.find(Battery, model=name, after=after, limit=limit)]
+
+
+async def refuse_path(world: World, permit: Permit, wanted: str) -> None:
+    """403 `grant.path`, with a decision on record."""
+    view = permit.agreement.view or permit.agreement.dataset
+    refused = refusal(
+        world, f"pull {permit.transfer}", permit.agreement.peer, "grant", "grant.path", f'{wanted} is not in "{view}".'
+    )
+    await _deny(world, refused, "Ask for a path of your view, or negotiate another view: catalog.")
+
+
+async def _deny(world: World, refused: Decision, next: str) -> None:
+    async def work(tx: Transaction) -> None:
+        file(tx, refused)
+
+    await transact(world, work)
+    raise Denied("The data is not released.", "; ".join(refused.reasons), next, code=refused.code, decision=refused.id)
+
+
+def _retired(world: World, agreement: Agreement, now: datetime) -> str:
+    by = world.me.name if agreement.retired_by == world.me.id else agreement.retired_by
+    ago = (now - (agreement.retired or now)).total_seconds()
+    why = f": {agreement.retired_why}" if agreement.retired_why else ""
+    return f"Agreement retired by {by} {ago:.1f} s ago{why}."
+
+
+# --- without one ---------------------------------------------------------------------------------
+
+
+async def public(world: World, name: str) -> Redacted:
+    """The public view of a published passport: what the law shows to everyone."""
+    async with world.store.transaction() as tx:
+        battery = await find_battery(tx, name)
+        passport = await load(tx, battery, published=True) if battery else None
+    if battery is None or passport is None:
+        raise Hidden("No such passport here.")
+    return select(passport, public_release(battery.id))
+
+
+async def preview(world: World, name: str, grant: AttributeGrant, receiver: str) -> Redacted:
+    """What a grant would release to somebody, for the operator's eyes (drafts too)."""
+    passport, battery = await _operators(world, name)
+    return select(passport, Release(battery=battery, grant=grant, receiver=receiver))
+
+
+async def operator(world: World, name: str) -> Redacted:
+    """The operator's own whole passport (operator listener only)."""
+    passport, battery = await _operators(world, name)
+    everything = AttributeGrant(parts=dict.fromkeys(PARTS, ("/**",)), documents=(), ceiling="contract")
+    return select(passport, Release(battery=battery, grant=everything, receiver=world.me.id, operator=True))
+
+
+async def _operators(world: World, name: str) -> tuple[Passport, str]:
+    async with world.store.transaction() as tx:
+        battery = await find_battery(tx, name)
+        passport = await load(tx, battery, published=False) if battery else None
+    if battery is None or passport is None:
+        raise Hidden(f"No battery {name} here.", "See passport list.")
+    return passport, battery.id
+
+
+# --- opening a passport --------------------------------------------------------------------------
+
+
+async def find_battery(tx: Transaction, name: str) -> Battery | None:
+    """A battery by its id or any other identifier of it; None when the name is not exactly one battery's."""
+    battery = await tx.get(Battery, name)
+    if battery is not None:
+        return battery
+    named = await tx.find(Battery, alias=name, limit=2)
+    return named[0] if len(named) == 1 else None
+
+
+async def load(tx: Transaction, battery: Battery, *, published: bool) -> Passport | None:
+    """The passport as it stands: item over model, part by part; None when it must be published and is not."""
+    model = await tx.get(Model, battery.model)
+    if model is None or (published and model.status != "published"):
+        return None
+    layers = await tx.find(Layer, owner=model.id) + await tx.find(Layer, owner=battery.id)
+    parts = {}
+    for part in PARTS:
+        stack = [read_json(layer.content) for layer in layers if layer.part == part]
+        if stack:
+            parts[part] = merge(stack)
+    documents = await tx.find(Document, owner=model.id) + await tx.find(Document, owner=battery.id)
+    return Passport(
+        battery=battery.id, model=model.id, category=model.category, revision=f"{model.revision}.{battery.revision}",
+        identifiers=dict(model.identifiers), parts=parts, documents=tuple(_of_passport(document) for document in documents),
+    )  # fmt: skip
+
+
+def _of_passport(document: Document) -> PassportDocument:
+    return PassportDocument(
+        id=document.id, identifier=document.identifier, kind=document.document_kind, title=document.title, filename=document.filename,
+        media_type=document.media_type, language=document.language, size=document.size, sha256=document.sha256,
+    )  # fmt: skip
+
+
+def manifest(world: World, permit: Permit) -> Json:
+    """What a pull over a wider scope answers first: what there is to ask for, no names of batteries."""
+    return {
+        "dataset": permit.agreement.dataset,
+        "grant": permit.grant.digest,
+        "parts": sorted(permit.grant.parts),
+        "documents": sorted(permit.grant.documents),
+        "next": f"{world.me.data}/{{battery}}",
+        "at": world.clock.now().astimezone(UTC).isoformat(),
+    }
+
+
+__all__ = ["Asset", "Permit", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "operator", "preview", "public"]
