@@ -86,10 +86,11 @@ def open_file(path: str, synchronous: str) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise _misconfigured(path, error) from error
     try:
+        steps = _steps_ahead(connection, path)  # before anything is changed: a stranger's file stays as it is
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA trusted_schema = OFF")
-        _bring_up_to_date(connection, path)
+        _bring_up_to_date(connection, steps)
     except sqlite3.Error as error:
         connection.close()
         raise _misconfigured(path, error) from error
@@ -107,23 +108,28 @@ def _misconfigured(path: str, error: OSError | sqlite3.Error) -> Misconfigured:
     return Misconfigured(f"The database {path} cannot be opened.", why, next)
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: str) -> None:
-    """Apply the schema steps that are missing, each whole or not at all; refuses a newer schema and a stranger's file."""
+def _steps_ahead(connection: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
+    """The schema steps the file has not taken yet, numbered; refuses a newer schema and a stranger's file."""
     steps = sql.schema("sqlite")
     version = _version(connection, path)
     if version > len(steps):
         why = f"it has schema {version}, this release knows up to {len(steps)}"
         next = "Install the release that wrote it, or a later one."
         raise Misconfigured(f"The database {path} was written by a newer Saltbridge.", why, next)
-    for number in range(version, len(steps)):
-        mark = f"INSERT INTO meta VALUES ('schema', '{number + 1}') ON CONFLICT (name) DO UPDATE SET value = excluded.value;"  # noqa: S608 - an int
+    return list(enumerate(steps, 1))[version:]
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, steps: list[tuple[int, str]]) -> None:
+    """Apply schema steps, each whole or not at all; a file we may not write is found now and not at the first message."""
+    for number, text in steps:
+        mark = f"INSERT INTO meta VALUES ('schema', '{number}') ON CONFLICT (name) DO UPDATE SET value = excluded.value;"  # noqa: S608 - an int
         try:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{steps[number]}\n{mark}\nCOMMIT;")
+            connection.executescript(f"BEGIN IMMEDIATE;\n{text}\n{mark}\nCOMMIT;")
         except sqlite3.Error:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    connection.execute("BEGIN IMMEDIATE")  # a file we may not write is found now and not at the first message
+    connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
 
 
