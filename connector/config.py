@@ -18,9 +18,23 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from .errors import Misconfigured
-from .settings import DEMO_MARK, KNOWN, SECTIONS, Address, Config, did_web, parse_address
+from .settings import DEMO_MARK, KEYS, KNOWN, SECTIONS, Address, Config, did_web, parse_address
 
-__all__ = ["FILE", "Address", "Config", "check_profile", "demo_keys", "did_web", "load", "parse_address", "read", "read_token", "rows"]
+__all__ = [
+    "DEMO_MARK",
+    "FILE",
+    "KEYS",
+    "Address",
+    "Config",
+    "check_profile",
+    "demo_keys",
+    "did_web",
+    "load",
+    "parse_address",
+    "read",
+    "read_token",
+    "rows",
+]
 
 FILE = "saltbridge.toml"
 PREFIX = "SALTBRIDGE_"

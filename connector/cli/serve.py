@@ -1,0 +1,92 @@
+"""`saltbridge serve`: runs the node until it is asked to stop (SIGTERM, SIGINT)."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from .init import Home
+
+if TYPE_CHECKING:
+    from connector.settings import Config
+
+LogForm = Literal["text", "json"]
+
+
+def serve(
+    home: Home = None,
+    log: Annotated[LogForm, typer.Option("--log", help="text is read by eye, json by jq.")] = "text",
+) -> None:
+    """Run the node.
+
+    Example: saltbridge --home maker serve --log json
+    """
+    from connector import log as logging
+    from connector.config import check_profile, demo_keys, load
+
+    from .client import home_dir
+
+    started = time.perf_counter()
+    config = load(home or home_dir())
+    check_profile(config, demo_keys=demo_keys(config))
+    logging.configure(log)
+    asyncio.run(_run(config, started, banner=log == "text"))
+
+
+async def _run(config: Config, started: float, *, banner: bool) -> None:
+    """Start, say so, wait for a signal, stop.  What cannot start says why and leaves nothing running."""
+    from connector import log, node
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Before anything is started: a signal in between must stop it too.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with node.running(node.build(config)):
+        seconds = time.perf_counter() - started
+        if banner:
+            print("\n".join(lines(config, seconds)), flush=True)
+        else:
+            log.event(
+                "ready",
+                id=config.participant.id,
+                address=config.dataspace.public_url,
+                operator=config.operator.listen,
+                seconds=round(seconds, 3),
+            )
+        await stop.wait()
+        log.event("stopping")
+    log.event("stopped")
+
+
+def lines(config: Config, seconds: float) -> list[str]:
+    """What a person sees of a started node: at most twelve lines, the last one says that it is ready."""
+    from importlib.metadata import version
+
+    from connector.text import clean, duration
+
+    operator = f"{'https' if config.operator.tls_cert else 'http'}://{config.operator.listen}"
+    rows = [
+        ("participant", config.participant.id),
+        ("dataspace", f"{config.dataspace.public_url}   (listens on {config.dataspace.listen}, tls {config.dataspace.tls})"),
+        ("operator", f"{operator}   (token in {config.home / config.operator.token_file})"),
+        ("data", _kept(config)),
+        ("profile", config.profile),
+    ]
+    shown = [f"Saltbridge {version('saltbridge')} · {config.participant.name}", *(f"  {name:<12} {value}" for name, value in rows)]
+    return [clean(line) for line in [*shown, f"ready in {duration(seconds)}"]]
+
+
+def _kept(config: Config) -> str:
+    from connector.text import size
+
+    path = config.database
+    if path is None:
+        return "in memory, lost on exit" if config.store.url.startswith("sqlite:") else config.store.url.partition("@")[2] or "PostgreSQL"
+    # Recent writes lie in the write-ahead log until SQLite moves them.
+    bytes = sum(file.stat().st_size for file in (path, path.with_name(path.name + "-wal")) if file.exists())
+    return f"SQLite {path} · {size(bytes)} · no backup on record"
