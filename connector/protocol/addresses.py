@@ -28,7 +28,7 @@ def callback_address(text: str) -> str:
         odd = parts.username is not None or parts.password is not None or "?" in text or "#" in text
         plain = parts.scheme in ("https", "http") and bool(parts.hostname) and not odd
         plain = plain and text.isprintable() and not any(character in text for character in ' \\"<>')
-        plain = plain and not any(step in ("..", ".") for step in parts.path.split("/"))
+        plain = plain and not any(step in ("..", ".") for step in parts.path.lower().replace("%2e", ".").split("/"))
     except ValueError:
         plain = False
     if not plain:

@@ -17,6 +17,7 @@ from . import negotiation, transfer
 from .door import admit
 from .messages import Ack, NegotiationAck, TransferAck, Version
 from .plain import Json, Limits, cut, pointer, read_json
+from .vocabulary import ID_LENGTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ def read_ack(body: bytes, family: str, limits: Limits = ANSWER) -> Ack | None:
         return None
     consumer, provider, state = (found.get(key) for key in ("consumerPid", "providerPid", "state"))
     if not isinstance(consumer, str) or not isinstance(provider, str) or not isinstance(state, str):
+        return None
+    if not (0 < len(consumer) <= ID_LENGTH and 0 < len(provider) <= ID_LENGTH):
         return None
     if family == "negotiation" and state in set(negotiation.State) and found.get("@type", NegotiationAck.type) == NegotiationAck.type:
         return NegotiationAck(consumer_pid=consumer, provider_pid=provider, state=negotiation.State(state))
@@ -102,7 +105,7 @@ def read_version(body: bytes, limits: Limits = ANSWER) -> tuple[Version, ...]:
             "Check that the address is the root of a DSP endpoint.",
             where="/protocolVersions",
         )
-    return tuple(_version(entry, (("protocolVersions", index))) for index, entry in enumerate(entries))
+    return tuple(_version(entry, ("protocolVersions", index)) for index, entry in enumerate(entries))
 
 
 def _version(entry: Any, at: tuple[Any, ...]) -> Version:

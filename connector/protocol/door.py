@@ -10,7 +10,7 @@ from typing import Any
 
 from connector.errors import Malformed
 
-from .plain import Json, cut
+from .plain import Json, cut, pointer
 from .vocabulary import DSP_CONTEXT, PINNED_CONTEXTS
 
 _MAX_CONTEXTS = 8
@@ -68,18 +68,19 @@ def _contexts(document: Json) -> set[str]:
 
 def _refuse_keywords(document: Json) -> None:
     """Below the root no `@context`, nowhere a keyword that plain JSON and JSON-LD would read differently."""
-    level: list[Any] = [document]
+    level: list[tuple[Any, tuple[Any, ...]]] = [(document, ())]
     while level:
-        value = level.pop()
+        value, path = level.pop()
         if isinstance(value, dict):
             for key, item in value.items():
-                if key.startswith("@") and key not in _KEYWORDS and not (key == "@context" and value is document):
+                if key.startswith("@") and key not in _KEYWORDS and not (key == "@context" and not path):
                     raise Malformed(
-                        f"The key {cut(key, 200)!r} has no place in a DSP 2025-1 message.",
+                        f"The key {cut(key, 200)!r} has no place here.",
                         "@context stands on the root object only, and no other JSON-LD keyword may change what the rest means.",
-                        "Send the message in the plain form of the specification.",
+                        "Send the message in the plain form of DSP 2025-1.",
+                        where=pointer((*path, key)),
                     )
                 if isinstance(item, dict | list):
-                    level.append(item)
-        elif isinstance(value, list):
-            level.extend(item for item in value if isinstance(item, dict | list))
+                    level.append((item, (*path, key)))
+        else:
+            level.extend((item, (*path, index)) for index, item in enumerate(value) if isinstance(item, dict | list))

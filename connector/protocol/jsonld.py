@@ -23,11 +23,11 @@ _BROKEN = (jsonld.JsonLdError, RecursionError, TypeError, ValueError, AttributeE
 
 def plain(document: Json) -> Json:
     """The document as DSP 2025-1 writes it, without `@context`; Malformed when its contexts do not allow a reading."""
-    guarded = {**document, "@context": [*document["@context"], {"@vocab": contexts.AS_WRITTEN}]}
+    guarded = {**document, "@context": [*document["@context"], contexts.GUARD]}
     options = {"base": None, "documentLoader": _bundled, "processingMode": "json-ld-1.1"}
     try:
         expanded = jsonld.expand(guarded, options)
-        compacted = jsonld.compact(expanded, contexts.plain_form(), {**options, "compactArrays": True})
+        compacted = jsonld.compact(expanded, contexts.PLAIN_FORM, {**options, "skipExpansion": True})
     except _BROKEN as error:
         raise Malformed(
             "The message cannot be read under its contexts.",
@@ -44,4 +44,5 @@ def _bundled(url: str, options: Any = None) -> Json:
     document = contexts.documents().get(url)
     if document is None:
         raise jsonld.JsonLdError(f"{url} is not bundled", "jsonld.LoadDocumentError", code="loading document failed")
-    return {"contentType": "application/ld+json", "contextUrl": None, "documentUrl": url, "document": document}
+    # `static` lets PyLD keep the processed context: 1 ms a message instead of 6.
+    return {"contentType": "application/ld+json", "contextUrl": None, "documentUrl": url, "document": document, "tag": "static"}

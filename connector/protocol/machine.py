@@ -40,7 +40,7 @@ class IllegalMove(Illegal):
         super().__init__(f"{message} is not allowed now.", why, "Read the state of the process (GET) and go on from there.")
 
 
-class Repeated(Exception):  # noqa: N818 - an answer, not an error
+class Repeated(Exception):
     """The message that brought us here, sent again: answer as before, change nothing."""
 
 

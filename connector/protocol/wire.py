@@ -14,7 +14,7 @@ from . import schemas
 from .addresses import DataAddress, callback_address, data_address, read_data_address
 from .answers import ANSWER, read_ack, read_catalog, read_dataset, read_error, read_version, reasons
 from .door import admit
-from .messages import Ack, Message
+from .messages import Ack, Message, Version
 from .plain import Json, Limits, cut, digest_of, read_json, write_json
 from .vocabulary import CONTEXT, NEVER_EMPTY, NIL_PID
 
@@ -37,6 +37,7 @@ __all__ = [
     "write",
     "write_document",
     "write_json",
+    "write_version",
 ]
 
 M = TypeVar("M")
@@ -59,15 +60,20 @@ def write(message: Message | Ack) -> bytes:
 
 
 def write_document(document: Json) -> bytes:
-    """Any root object (catalog, dataset, version-free) under the DSP context alone."""
-    return write_json({"@context": list(CONTEXT), **_pruned(document)})
+    """Any root object (a Catalog, a Dataset) under the DSP context alone, otherwise as it is."""
+    return write_json({"@context": list(CONTEXT), **{key: value for key, value in document.items() if key != "@context"}})
+
+
+def write_version(*versions: Version) -> bytes:
+    """The version metadata of a node, which has no `@context`."""
+    return write_json({"protocolVersions": [_content(version) for version in versions]})
 
 
 def error_body(family: str, code: str, reasons: Iterable[str] = (), consumer_pid: str = "", provider_pid: str = "") -> bytes:
     """The protocol's own error of a family (catalog, negotiation, transfer); pids that do not exist are NIL_PID."""
     pids = {} if family == "catalog" else {"consumerPid": consumer_pid or NIL_PID, "providerPid": provider_pid or NIL_PID}
-    said = {"code": code} if code else {}
-    return write_document({"@type": _ERRORS[family], **pids, **said, "reason": [text for text in reasons if text]})
+    said = {"code": code, "reason": [text for text in reasons if text]}
+    return write_document({"@type": _ERRORS[family], **pids, **{key: value for key, value in said.items() if value}})
 
 
 def digest(message: Message) -> str:
@@ -77,7 +83,9 @@ def digest(message: Message) -> str:
 
 def content_digest(message: Message) -> str:
     """Names what the message says, its @id apart: recognises an opening message that is sent anew."""
-    return digest_of({"@type": message.type, **_content(message), "@id": ""})
+    content = _content(message)
+    content.pop("@id", None)
+    return digest_of({"@type": message.type, **content})
 
 
 def _values(cls: type[Any], content: Json, limits: Limits) -> Json:
@@ -93,7 +101,7 @@ def _values(cls: type[Any], content: Json, limits: Limits) -> Json:
     return said
 
 
-def _content(message: Message | Ack) -> Json:
+def _content(message: Message | Ack | Version) -> Json:
     said = {key: getattr(message, name) for name, key in _KEYS[type(message)]}
     content: Json = _pruned(
         {key: list(value) if isinstance(value, tuple) else value for key, value in said.items() if value not in ("", None)}
@@ -120,5 +128,5 @@ def _type(cls: type[Any]) -> str:
 # (attribute, JSON name) of every message class: `consumer_pid` is `consumerPid`, `id` is `@id`.
 _KEYS: dict[type[Any], tuple[tuple[str, str], ...]] = {
     cls: tuple((field.name, "@id" if field.name == "id" else _camel(field.name)) for field in fields(cls))
-    for cls in get_args(Message) + get_args(Ack)
+    for cls in (*get_args(Message), *get_args(Ack), Version)
 }

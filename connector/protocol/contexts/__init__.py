@@ -18,7 +18,9 @@ from ..vocabulary import CATENAX_CONTEXT, CATENAX_ODRL_CONTEXT, DSP_CONTEXT, EDC
 
 Json = dict[str, Any]
 
-AS_WRITTEN = "urn:saltbridge:as-written:"  # `@vocab` of words that no context defines: they survive, and stay unknown
+PLAIN_FORM = "urn:saltbridge:plain-form"  # the context to compact with, by a name that only the bundle knows
+GUARD = "urn:saltbridge:guard"  # appended to what a message names: words that no context defines survive, and stay unknown
+AS_WRITTEN = "urn:saltbridge:as-written:"  # the guard's @vocab
 
 PREFIXES = {
     "dspace": "https://w3id.org/dspace/2025/1/",
@@ -95,15 +97,16 @@ def documents() -> Mapping[str, Json]:
         EDC_CONTEXT: _prefixes("edc dct dcat") | _scoped(_EDC_TYPES, "edc") | _terms(_EDC_TERMS, "edc"),
         CATENAX_ODRL_CONTEXT: _prefixes("odrl") | _terms(_ODRL, "odrl"),
         CATENAX_CONTEXT: _prefixes("cx-policy") | _terms(_CATENAX_OPERANDS, "cx-policy"),
+        PLAIN_FORM: _plain_form(),
+        GUARD: {"@vocab": AS_WRITTEN},
     }
     return {url: {"@context": {"@version": 1.1, **context}} for url, context in contexts.items()}
 
 
-@cache
-def plain_form() -> Json:
-    """The context to compact with: DSP's terms and EDC's query terms, no prefixes (foreign terms stay full IRIs)."""
+def _plain_form() -> Json:
+    """DSP's terms and EDC's query terms, no prefixes: what is foreign stays a full IRI."""
     terms = _dsp(protected=False, always_arrays="and or xone andSequence") | _scoped(_EDC_TYPES, "edc")
-    return {"@version": 1.1, "@vocab": AS_WRITTEN, **terms}
+    return {"@vocab": AS_WRITTEN, **terms}
 
 
 def _dsp(*, protected: bool, always_arrays: str) -> Json:
