@@ -1,0 +1,191 @@
+"""`saltbridge passport`: import, publish and read battery passports."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connector.cli.client import Client, part
+from connector.cli.table import Column, DryRun, Json, instant, note, print_json, say, table
+from connector.errors import Malformed
+from connector.text import size
+
+app = typer.Typer(no_args_is_help=True)
+
+LIMIT = 256 * 1024 * 1024  # bytes of a folder, as the node reads them
+SHOWN = 20  # findings
+
+_MEDIA_TYPES = {
+    ".aasx": "application/asset-administration-shell-package",
+    ".zip": "application/zip",
+    ".json": "application/json",
+}
+
+
+@app.command("import", epilog="Example: saltbridge passport import scripts/sample/EV-72 --dry-run")
+def import_(
+    source: Annotated[
+        Path, typer.Argument(metavar="DIR|FILE.aasx|FILE.json", help="A folder of $value files, an AASX package, or AAS JSON.")
+    ],
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Import a battery model with its items; the same input twice changes nothing."""
+    content, media_type = _read(source)
+    done = Client.from_home().upload("/passports/import", content, media_type, dry_run=dry_run)
+    if json:
+        print_json(done)
+        return
+    _show_findings(done["findings"])
+    counts = f"{len(done['parts'])} parts · {done['documents']} documents · {len(done['findings'])} findings"
+    say(f"{done['model']} · {len(done['batteries'])} batteries · {counts}")
+    if dry_run:
+        note(f"Dry run: {done['records']} records would change, nothing was stored.")
+    elif not done["changed"]:
+        note("Nothing changed: it was imported before.")
+    elif done["draft"]:
+        note(f"A draft from a template: it cannot be published. Its elements: saltbridge passport show {done['model']}")
+    elif done["status"] != "published":
+        note(f"Next: saltbridge passport publish {done['model']}")
+
+
+@app.command(epilog="Example: saltbridge passport publish EV-72")
+def publish(model: Annotated[str, typer.Argument(help="The model's id.")], json: Json = False) -> None:
+    """Publish a model: what the law makes public is served, and views of it can be offered."""
+    done = Client.from_home().post(f"/passports/{part(model)}/publish")
+    if json:
+        print_json(done)
+        return
+    _show_findings(done["findings"])
+    say(f"{done['model']} is published · revision {done['revision']} · {len(done['batteries'])} batteries")
+    if done["addresses"]:
+        say(f"public at {done['addresses'][0]}")
+    note(f"Next: saltbridge view offer dismantling --model {done['model']} --policy recycler --until 2027-12-31")
+
+
+@app.command("list", epilog="Example: saltbridge passport list")
+def list_(json: Json = False) -> None:
+    """List models and their batteries."""
+    models = Client.from_home().get("/passports")
+    if json:
+        print_json(models)
+        return
+    rows = [
+        {
+            "id": each["battery"] or model["model"],
+            "status": model["status"],
+            "revision": f"{model['revision']}.{each['revision']}" if each["battery"] else str(model["revision"]),
+            "category": model["category"],
+            "parts": len(model["parts"]),
+            "documents": model["documents"],
+            "changed": model["changed"],
+        }
+        for model in models
+        for each in model["batteries"] or [{"battery": "", "revision": 0}]
+    ]
+    columns = (
+        Column("id", "PASSPORT"),
+        Column("status", "STATUS"),
+        Column("revision", "REVISION"),
+        Column("category", "CATEGORY"),
+        Column("parts", "PARTS", right=True),
+        Column("documents", "DOCUMENTS", right=True),
+        Column("changed", "CHANGED", instant),
+    )
+    table(rows, columns, empty="No passports yet: saltbridge passport import DIR")
+
+
+@app.command(epilog="Example: saltbridge passport show EV-72.000017 --part materials")
+def show(
+    battery: Annotated[str, typer.Argument(help="A battery (id, serial, any identifier) or a model.")],
+    only: Annotated[str, typer.Option("--part", help="One part: nameplate, materials, circularity ...")] = "",
+    json: Json = False,
+) -> None:
+    """Show your own passport of a battery, whole; of a model, what it holds."""
+    content, _ = Client.from_home().download(f"/passports/{part(battery)}", part=only)
+    if json or only:
+        # The bytes as they came: a number keeps its digits (3.70 stays 3.70).
+        sys.stdout.buffer.write(content + b"\n")
+        return
+    import json as reader
+
+    found: dict[str, Any] = reader.loads(content, parse_float=str, parse_int=str)
+    if "battery" not in found:
+        _show_model(found)
+        return
+    say(f"{found['battery']} · model {found['model']} · revision {found['revision']}")
+    rows = [{"path": f"{name}/{path}", "value": leaf} for name, value in found["parts"].items() for path, leaf in _leaves(value)]
+    table(rows, (Column("path", "ELEMENT"), Column("value", "VALUE")))
+    if found["documents"]:
+        say("")
+        table([{**each, "size": int(each["size"])} for each in found["documents"]], _DOCUMENTS)
+
+
+_DOCUMENTS = (
+    Column("id", "DOCUMENT"),
+    Column("kind", "KIND"),
+    Column("title", "TITLE"),
+    Column("size", "SIZE", lambda value: size(int(value)), right=True),
+)
+
+
+def _show_model(model: dict[str, Any]) -> None:
+    say(f"{model['model']} · {model['status']} · revision {model['revision']} · {len(model['batteries'])} batteries")
+    for name, value in model["identifiers"].items():
+        say(f"  {name}  {value}")
+    for each in model["batteries"]:
+        say(f"  {each['battery']}")
+    for text in model["notes"]:
+        say(f"  {text}")
+
+
+def _leaves(value: Any, path: str = "") -> list[tuple[str, object]]:
+    if isinstance(value, dict):
+        return [leaf for key, below in value.items() for leaf in _leaves(below, f"{path}/{key}" if path else key)]
+    if isinstance(value, list):
+        return [leaf for number, below in enumerate(value) for leaf in _leaves(below, f"{path}/{number}")]
+    return [(path, value)]
+
+
+def _show_findings(findings: list[dict[str, str]]) -> None:
+    for each in findings[:SHOWN]:
+        hint = f" - {each['next']}" if each["next"] else ""
+        note(f"{each['severity']}  {each['where']}: {each['what']}{hint}")
+    if len(findings) > SHOWN:
+        note(f"and {len(findings) - SHOWN} more: --json shows all")
+
+
+def _read(source: Path) -> tuple[bytes, str]:
+    """What to send: a folder as a zip made in memory, a file as it is."""
+    if source.is_dir():
+        return _zip(source), _MEDIA_TYPES[".zip"]
+    media_type = _MEDIA_TYPES.get(source.suffix.lower())
+    if media_type is None:
+        raise Malformed(f"{source} is neither a folder nor a passport file.", next="Give a folder, FILE.aasx, FILE.zip or FILE.json.")
+    try:
+        return source.read_bytes(), media_type
+    except OSError as error:
+        raise Malformed(f"{source} cannot be read.", error.strerror or "") from error
+
+
+def _zip(folder: Path) -> bytes:
+    """The folder's files; hidden ones stay behind, and links are not followed out of it."""
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    total = 0
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        for path in sorted(folder.rglob("*")):
+            name = path.relative_to(folder)
+            if path.is_symlink() or not path.is_file() or any(step.startswith(".") for step in name.parts):
+                continue
+            total += path.stat().st_size
+            if total > LIMIT:
+                raise Malformed(f"{folder} holds more than {size(LIMIT)}.", next="Import fewer files at once.")
+            # A fixed time, so that the same folder makes the same bytes.
+            package.writestr(zipfile.ZipInfo(name.as_posix(), (1980, 1, 1, 0, 0, 0)), path.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
