@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-class Invalid(Exception):  # noqa: N818 - it is a state of the input, and reads as one
+class Invalid(Exception):
     """Something a person wrote does not hold: where it stands, what is wrong, what to do next."""
 
     def __init__(self, where: str, what: str, next: str = "") -> None:

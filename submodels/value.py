@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import mimetypes
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import TypeAlias
@@ -20,7 +20,7 @@ import orjson
 from submodels.errors import Finding, Invalid
 from submodels.table import LIST, PARTS, Element, Node, tree
 
-__all__ = ["Finding", "Number", "Tree", "normalise", "read_json", "to_samm", "typed", "write_json"]
+__all__ = ["Finding", "Number", "Tree", "normalise", "read_json", "to_samm", "typed", "walk", "write_json"]
 
 _TOKEN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 64  # characters; longer ones only serve to make arithmetic slow
@@ -149,6 +149,27 @@ def typed(value_type: str, text: str) -> Tree:
     if not value.is_finite():
         raise Invalid("", f"{text[:80]} has no JSON form", "leave the element out")
     return Number(str(value))
+
+
+def walk(part: str, found: Tree) -> Iterator[tuple[tuple[str, ...], Element | None, Tree]]:
+    """Every leaf of a part: its path with list positions, its element (None: the table has none), its value.
+
+    A text in several languages and a file are one leaf each; what has no element is walked down to its scalars.
+    """
+    yield from _leaves(tree(part), (), found)
+
+
+def _leaves(node: Node | None, path: tuple[str, ...], value: Tree) -> Iterator[tuple[tuple[str, ...], Element | None, Tree]]:
+    if node is not None and node.element is not None and not node.element.container:
+        yield path, node.element, value
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _leaves(node.children.get(key) if node else None, (*path, key), each)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _leaves(node.item if node else None, (*path, str(number)), each)
+    else:
+        yield path, None, value
 
 
 # --- dialects ------------------------------------------------------------------------------------
