@@ -69,8 +69,11 @@ class Verdict:
 
     @property
     def code(self) -> str:
-        """The stable name of the first reason; "policy.yes" when allowed."""
-        return "policy.yes" if self.allowed else self.reasons[0].code
+        """The stable name of the reason that decided: in a no, one that no further fact could remove; "policy.yes" when allowed."""
+        if self.allowed:
+            return "policy.yes"
+        final = [reason.code for reason in self.reasons if reason.code != "policy.constraint.unknown"]
+        return final[0] if final and self.outcome is Outcome.NO else self.reasons[0].code
 
 
 def evaluate(policy: Policy, facts: Facts, now: datetime, agreed: datetime | None = None) -> Verdict:

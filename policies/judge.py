@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from .facts import Fact, Facts
-from .odrl import Condition, Constraint, Duty, Logical, Policy, Rule
-from .operands import CX, DATE_TIME, GRANT, IN_FORCE, ODRL, PARTICIPANT, Enforcement, Operand, operand, short, typed
+from .odrl import Condition, Constraint, Logical, Policy, Rule, action_of
+from .operands import DATE_TIME, GRANT, IN_FORCE, ODRL, PARTICIPANT, Enforcement, Operand, operand, short, typed
 from .operators import NEVER, NO, OPEN, YES, Truth, Truths, combine, compare, fits
 
 Resolve = Callable[[Constraint, bool], Truths]  # (constraint, does it stand in a prohibition)
@@ -35,12 +35,12 @@ def unknown_profiles(policy: Policy) -> tuple[str, ...]:
 
 def confers(rule: Rule) -> bool:
     """True when the rule's action is what a consumer asks for: to use (Catena-X access policies: to access)."""
-    return _action(rule) in ("use", "access")
+    return action_of(rule) in ("use", "access")
 
 
 def concerns_use(prohibition: Rule) -> bool:
     """False for a prohibition of something done later with the data (to sell, to share): a promise, not a gate."""
-    return _action(prohibition) not in _LATER
+    return action_of(prohibition) not in _LATER
 
 
 # --- rules ---------------------------------------------------------------------------------------
@@ -63,13 +63,6 @@ _LATER = frozenset(
     }
     | {"license", "modify", "secondaryUse", "sell", "share", "sublicense", "transfer", "transform", "translate"}
 )
-
-
-def _action(rule: Rule | Duty) -> str:
-    for prefix in ("odrl:", ODRL, "cx-policy:", CX):
-        if rule.action.startswith(prefix):
-            return rule.action.removeprefix(prefix)
-    return rule.action
 
 
 def permitted_by(rule: Rule, resolve: Resolve) -> Truths:

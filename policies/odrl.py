@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from .errors import Invalid
-from .operands import INTEGERS, ODRL, canonical, instant, short
+from .operands import CX, INTEGERS, ODRL, canonical, instant, short
 from .operators import CONNECTIVES, OPERATORS
 
 Json = dict[str, Any]
@@ -167,6 +167,14 @@ def spelled(condition: Condition) -> str:
         line = f"{short(condition.left)} {condition.operator} {right}"
     line = "".join(letter if letter.isprintable() else "?" for letter in line)
     return line if len(line) <= 200 else line[:197] + "..."
+
+
+def action_of(rule: Rule | Duty) -> str:
+    """The action without its prefix: `use` for use, odrl:use and the full IRI."""
+    for prefix in ("odrl:", ODRL, "cx-policy:", CX):
+        if rule.action.startswith(prefix):
+            return rule.action.removeprefix(prefix)
+    return rule.action
 
 
 def atoms(conditions: Sequence[Condition]) -> Iterator[Constraint]:

@@ -136,7 +136,7 @@ _BARE |= {iri.removeprefix(CX): iri for iri in INTEGERS}
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _PERIOD = re.compile(r"contractAgreement\+(-?\d{1,9})([smhd])", re.ASCII)
-_NUMBER = re.compile(r"[+-]?\d{1,30}(\.\d{1,30})?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,10})?", re.ASCII)  # well inside Decimal's 28 digits
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
