@@ -1,0 +1,1 @@
+"""The data plane's own parts: its tokens, its sources, what it receives."""
