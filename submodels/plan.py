@@ -7,7 +7,7 @@ along it; nothing else uses it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from submodels.audience import class_of, may_see
@@ -36,6 +36,9 @@ class Place:
     children: dict[str, Place]
     item: Place | None
     leaf: bool = False
+    kind: str = ""  # the leaf's model type, class and whether a sibling decides the class, beside the walker's hand
+    audience: Audience | None = None
+    conditional: bool = False
     named: bool = False  # a path of the grant names it
     reason: str = ""
 
@@ -74,12 +77,9 @@ def why_not(audience: Audience | None, ceiling: str, *, named: bool) -> str:
     return "" if named else NOT_IN_VIEW
 
 
-def here(place: Place, siblings: Mapping[str, Tree], ceiling: str) -> tuple[str, Audience | None]:
-    """Why a leaf at this place stays beside these siblings ("" when it may leave), and its class there."""
-    element = place.element
-    if element is None or element.public_when is None:
-        return place.reason, element.audience if element else None
-    audience = class_of(element, siblings)
+def beside(place: Place, siblings: Mapping[str, Tree], ceiling: str) -> tuple[str, Audience | None]:
+    """Of a conditional place: why its leaf stays beside these siblings ("" when it may leave), and its class there."""
+    audience = class_of(place.element, siblings) if place.element else None
     return why_not(audience, ceiling, named=place.named), audience
 
 
@@ -89,7 +89,8 @@ def _place(part: str, node: Node, grant: AttributeGrant) -> Place:
     element = node.element
     if element is not None and not element.container:
         pointers = grant.parts.get(part, ())
-        place.leaf = True
+        place.leaf, place.kind, place.audience = True, element.kind, element.audience
+        place.conditional = element.public_when is not None
         place.named = any(covers(of_pointer(part, pointer), part, element.path) for pointer in pointers)
         place.reason = why_not(element.audience, grant.ceiling, named=place.named)
     return place
@@ -98,6 +99,7 @@ def _place(part: str, node: Node, grant: AttributeGrant) -> Place:
 def _entry(node: Node, audience: Audience) -> Place:
     """A handover entry whose document may leave: every leaf of the table, with the class of the document."""
     children = {key: _entry(below, audience) for key, below in node.children.items()}
-    element = node.element and replace(node.element, audience=audience)
-    leaf = element is not None and not element.container
-    return Place("handover", element, children, _entry(node.item, audience) if node.item else None, leaf=leaf, named=True)
+    place = Place("handover", node.element, children, _entry(node.item, audience) if node.item else None)
+    if node.element is not None and not node.element.container:
+        place.leaf, place.kind, place.audience, place.named = True, node.element.kind, audience, True
+    return place

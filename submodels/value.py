@@ -22,7 +22,7 @@ from submodels.table import LIST, PARTS, Element, Node, tree
 
 __all__ = ["Finding", "Number", "Tree", "normalise", "read_json", "to_samm", "typed", "walk", "write_json"]
 
-_TOKEN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_TOKEN = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")  # exponents as a double can have
 _LONGEST_NUMBER = 64  # characters; longer ones only serve to make arithmetic slow
 
 
@@ -33,7 +33,7 @@ class Number(str):
 
     def __new__(cls, token: str) -> Number:
         if len(token) > _LONGEST_NUMBER or not _TOKEN.fullmatch(token):
-            raise Invalid("", f"not a JSON number: {token[:80]!r}", "write digits with a point, as 3.70")
+            raise Invalid("", f"no number of ordinary size: {token[:80]!r}", "write digits with a point, as 3.70")
         return super().__new__(cls, token)
 
     @property

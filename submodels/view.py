@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Final
 
 from submodels.audience import Release
 from submodels.documents import KINDS, PassportDocument, entry_identifiers, kinds_of, kinds_referred, kinds_stated
@@ -19,7 +20,7 @@ from submodels.errors import Invalid
 from submodels.grant import AttributeGrant
 from submodels.passport import Passport
 from submodels.paths import segments_of
-from submodels.plan import NO_CLASS, NOT_IN_VIEW, ONLY_FOR, Place, Plan, here, plan_of
+from submodels.plan import NO_CLASS, NOT_IN_VIEW, ONLY_FOR, Place, Plan, beside, plan_of
 from submodels.table import PARTS, Audience
 from submodels.value import Tree, walk, write_json
 
@@ -73,7 +74,12 @@ class Redacted:
     documents: tuple[PassportDocument, ...]
     elements: int  # distinct element paths with a value, handover entries apart (they count as documents)
     leaves: int
-    withheld: tuple[Withheld, ...] = field(default=(), repr=False)
+    tally: Tally | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def withheld(self) -> tuple[Withheld, ...]:
+        """What stayed behind, made when asked for: a pull rarely does."""
+        return self.tally.withheld() if self.tally else ()
 
 
 def select(passport: Passport, release: Release) -> Redacted:
@@ -84,12 +90,12 @@ def select(passport: Passport, release: Release) -> Redacted:
     if release.operator:
         return _whole(passport, release, known)
     plan = plan_of(release.grant)
-    tally = _Tally(plan.ceiling)
+    tally = Tally(plan.ceiling)
     parts: dict[str, Tree] = {}
     for part in PARTS:
         whole = passport.parts.get(part)
         picked = _entries(plan, whole, known, tally) if part == "handover" else _pick(plan.roots[part], whole, {}, tally)
-        if not isinstance(picked, _Nothing):
+        if picked is not _NOTHING:
             parts[part] = picked
     return Redacted(
         battery=passport.battery,
@@ -99,8 +105,8 @@ def select(passport: Passport, release: Release) -> Redacted:
         parts=parts,
         documents=tuple(_documents(plan, passport.documents, known, tally)),
         elements=sum(place.part != "handover" for place in tally.given),
-        leaves=tally.given.total(),
-        withheld=tally.withheld(),
+        leaves=sum(tally.given.values()),
+        tally=tally,
     )
 
 
@@ -131,39 +137,47 @@ class _Nothing(Enum):
     NOTHING = "nothing"
 
 
-_NOTHING = _Nothing.NOTHING
+_NOTHING: Final = _Nothing.NOTHING
+_NO_SIBLINGS: Final[Mapping[str, Tree]] = {}
 
 
-class _Tally:
-    """What left and what stayed, counted per path template."""
+class Tally:
+    """What left and what stayed, counted per place; holds no value of the passport."""
 
     def __init__(self, ceiling: str) -> None:
         self.ceiling = ceiling
-        self.given: Counter[Place] = Counter()
-        self.kept: Counter[tuple[str, str, tuple[str, ...], str, Audience | None]] = Counter()
+        self.given: dict[Place, int] = {}
+        self.kept: dict[tuple[Place, str, Audience | None], int] = {}
+        self.others: Counter[tuple[str, str, tuple[str, ...], str, Audience | None]] = Counter()
 
     def keep(self, place: Place, reason: str, audience: Audience | None) -> None:
-        self.kept[place.part, place.pointer(), place.element.annex if place.element else (), reason, audience] += 1
+        key = (place, reason, audience)
+        self.kept[key] = self.kept.get(key, 0) + 1
 
     def keep_unknown(self, part: str, pointer: str, value: Tree) -> None:
-        self.kept[part, pointer, (), NO_CLASS, None] += _scalars(value)
+        self.others[part, pointer, (), NO_CLASS, None] += _scalars(value)
 
-    def keep_document(self, part: str, pointer: str, kind: str, reason: str, count: int = 1) -> None:
+    def keep_document(self, part: str, pointer: str, kind: str, reason: str) -> None:
         known = KINDS.get(kind)
-        self.kept[part, pointer, known.annex if known else (), reason, known.audience if known else None] += count
+        self.others[part, pointer, known.annex if known else (), reason, known.audience if known else None] += 1
 
     def withheld(self) -> tuple[Withheld, ...]:
-        return tuple(Withheld(part, path, annex, why, count, who) for (part, path, annex, why, who), count in self.kept.items())
+        kept = ((place, place.element.annex if place.element else (), why, who, n) for (place, why, who), n in self.kept.items())
+        return (
+            *(Withheld(place.part, place.pointer(), annex, why, n, who) for place, annex, why, who, n in kept),
+            *(Withheld(part, path, annex, why, n, who) for (part, path, annex, why, who), n in self.others.items()),
+        )
 
 
-def _pick(place: Place, value: Tree, siblings: Mapping[str, Tree], tally: _Tally) -> Tree | _Nothing:
+def _pick(place: Place, value: Tree, siblings: Mapping[str, Tree], tally: Tally) -> Tree | _Nothing:
     """The granted leaves at and below a place, in the value's own order; _NOTHING when there are none."""
     if value is None:
         return _NOTHING
     if place.leaf:
         return _leaf(place, value, siblings, tally)
     if place.item is not None and type(value) is list:
-        items = [picked for each in value if not isinstance(picked := _pick(place.item, each, {}, tally), _Nothing)]
+        item = place.item
+        items = [picked for each in value if (picked := _pick(item, each, _NO_SIBLINGS, tally)) is not _NOTHING]
         return items or _NOTHING
     if place.item is not None or type(value) is not dict:
         tally.keep_unknown(place.part, place.pointer(), value)
@@ -173,19 +187,19 @@ def _pick(place: Place, value: Tree, siblings: Mapping[str, Tree], tally: _Tally
         below = place.children.get(key)
         if below is None:
             tally.keep_unknown(place.part, place.pointer(key), each)
-        elif not isinstance(picked := _pick(below, each, value, tally), _Nothing):
+        elif (picked := _pick(below, each, value, tally)) is not _NOTHING:
             found[key] = picked
     return found or _NOTHING
 
 
-def _leaf(place: Place, value: Tree, siblings: Mapping[str, Tree], tally: _Tally) -> Tree | _Nothing:
-    reason, audience = here(place, siblings, tally.ceiling)
+def _leaf(place: Place, value: Tree, siblings: Mapping[str, Tree], tally: Tally) -> Tree | _Nothing:
+    reason, audience = beside(place, siblings, tally.ceiling) if place.conditional else (place.reason, place.audience)
     if not reason:
-        reason = _shape(place.element.kind if place.element else "", value, audience)
+        reason = _shape(place.kind, value, audience)
     if reason:
         tally.keep(place, reason, audience)
         return _NOTHING
-    tally.given[place] += 1
+    tally.given[place] = tally.given.get(place, 0) + 1
     return value
 
 
@@ -216,7 +230,7 @@ def _scalars(value: Tree) -> int:
 # --- documents -------------------------------------------------------------------------------------
 
 
-def _entries(plan: Plan, whole: Tree, known: Sequence[_Kinds], tally: _Tally) -> Tree | _Nothing:
+def _entries(plan: Plan, whole: Tree, known: Sequence[_Kinds], tally: Tally) -> Tree | _Nothing:
     """The handover entries of the documents that may leave, each whole."""
     if not isinstance(whole, dict):
         return _NOTHING
@@ -230,13 +244,13 @@ def _entries(plan: Plan, whole: Tree, known: Sequence[_Kinds], tally: _Tally) ->
         kinds = kinds_of(entry_identifiers(entry), *known)
         reason = _why_kept(plan, kinds)
         if reason:
-            tally.keep_document("handover", "/Documents/*", _only(kinds), reason, _scalars(entry))
-        elif not isinstance(picked := _pick(plan.entries[_only(kinds)], entry, {}, tally), _Nothing):
+            tally.keep_document("handover", "/Documents/*", _only(kinds), reason)
+        elif (picked := _pick(plan.entries[_only(kinds)], entry, {}, tally)) is not _NOTHING:
             found.append(picked)
     return {"Documents": found} if found else _NOTHING
 
 
-def _documents(plan: Plan, documents: Sequence[PassportDocument], known: Sequence[_Kinds], tally: _Tally) -> Iterator[PassportDocument]:
+def _documents(plan: Plan, documents: Sequence[PassportDocument], known: Sequence[_Kinds], tally: Tally) -> Iterator[PassportDocument]:
     """The documents that may leave, each with the kind it turned out to be."""
     for document in documents:
         kinds = kinds_of([document.identifier], *known)
