@@ -9,7 +9,7 @@ from .evaluate import evaluate
 from .facts import Facts
 from .imply import flat
 from .odrl import Condition, Constraint, Duty, Logical, Policy, Rule, action_of, spelled
-from .operands import DATE_TIME, GRANT, IN_FORCE, MEMBERSHIP, PARTICIPANT, PURPOSE, PURPOSES, ROLE, ROLES, instant, operand, period, short
+from .operands import DATE_TIME, GRANT, IN_FORCE, MEMBERSHIP, PARTICIPANT, PURPOSE, PURPOSES, ROLE, ROLES, instant, operand, period
 from .terms import grants_named
 
 EVERYONE = "everyone, no contract"
@@ -140,9 +140,7 @@ def _span(span: timedelta) -> str:
 
 
 def _plain(constraint: Constraint) -> str:
-    row = operand(constraint.left)
-    text = spelled(constraint) if row else f"{short(constraint.left)} {' '.join(spelled(constraint).split(' ')[1:])}"
-    return text if row else f"{_printable(text)} (not understood here)"
+    return spelled(constraint) + ("" if operand(constraint.left) else " (not understood here)")
 
 
 def _printable(text: str) -> str:
