@@ -73,6 +73,11 @@ def valid_id(text: str) -> bool:
     return bool(_ID.fullmatch(text)) and text not in (".", "..")
 
 
+def safe_id(text: str) -> str:
+    """A foreign name in the alphabet of our ids; what does not belong becomes `-`."""
+    return re.sub(r"[^A-Za-z0-9\-._~:]+", "-", text).strip("-.")[:120] or "unnamed"
+
+
 def aliases(parts: Mapping[str, Tree]) -> tuple[str, ...]:
     """The identifiers inside a battery's parts that it may be asked for by, besides its serial number."""
     wanted = (("nameplate", "URIOfTheProduct"), ("metadata", "uniqueProductIdentifier"), ("metadata", "digitalProductPassportId"))
