@@ -1,56 +1,12 @@
-"""The documents of the sample battery EV-72: what each of the twelve kinds says, and the PDF made of it.
+"""The documents of the sample battery EV-72: one of each of the twelve kinds.
 
-Everything here is invented; the companies exist only under `.example`.  Each document carries a control code of its
-own, on a line by itself, so that a search over bytes can tell whether that document was there.
+Everything here is invented; the companies exist only under `.example`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from scripts.lib.pdf import Section, document
-
-BRAND = "Halden Cells"
-
-
-@dataclass(frozen=True)
-class Paper:
-    """One document: its place in Part 2 (Handover Documentation) and its content."""
-
-    kind: str
-    identifier: str
-    filename: str
-    title: str
-    title_de: str
-    subtitle: str
-    description: str
-    version: str
-    issued: str  # YYYY-MM-DD
-    code: str  # the control code printed on it
-    class_id: str
-    class_name: str
-    domain: str
-    sections: Sequence[Section]
-
-    @property
-    def pdf(self) -> bytes:
-        facts = [
-            ("Document", self.identifier),
-            ("Version", self.version),
-            ("Issued", self.issued),
-            ("Battery model", "EV-72, traction battery for passenger cars"),
-            ("Control code", self.code),
-        ]
-        return document(
-            title=self.title,
-            brand=BRAND,
-            facts=facts,
-            sections=self.sections,
-            footer=f"{self.identifier} - {self.code}",
-            date=self.issued.replace("-", ""),
-        )
-
+from scripts.lib.pdf import Section
+from scripts.lib.sample_paper import Paper
 
 PAPERS: tuple[Paper, ...] = (
     Paper(
@@ -68,7 +24,10 @@ PAPERS: tuple[Paper, ...] = (
         class_name="Certificates, declarations: due diligence",
         domain="https://docs.halden-cells.example/due-diligence",
         sections=(
-            Section("Scope", ("This report covers the four raw materials named in Article 49 of Regulation (EU) 2023/1542 for calendar year 2025.",)),
+            Section(
+                "Scope",
+                ("This report covers the four raw materials named in Article 49 of Regulation (EU) 2023/1542 for 2025.",),
+            ),
             Section(
                 "Risks found and what was done",
                 bullets=(
@@ -96,7 +55,10 @@ PAPERS: tuple[Paper, ...] = (
         domain="https://docs.halden-cells.example/assurance",
         sections=(
             Section("Conclusion", ("Nothing came to our attention that would make us doubt the sourcing statements made for the EV-72.",)),
-            Section("What was examined", bullets=("Two site visits", "Forty-one supplier questionnaires", "Chain of custody records of six refiners")),
+            Section(
+                "What was examined",
+                bullets=("Two site visits", "Forty-one supplier questionnaires", "Chain of custody records of six refiners"),
+            ),
         ),
     ),
     Paper(
@@ -230,7 +192,7 @@ PAPERS: tuple[Paper, ...] = (
             Section(
                 "In short",
                 (
-                    "A traction battery never belongs in household waste or scrap. Any dealer of the vehicle brand takes it back free of charge, "
+                    "A traction battery never belongs in household waste or scrap. Any dealer of the brand takes it back free of charge, "
                     "whatever its condition. Do not remove it yourself.",
                 ),
             ),
@@ -251,7 +213,9 @@ PAPERS: tuple[Paper, ...] = (
         class_name="Operation: collection, second life and end of life",
         domain="https://docs.halden-cells.example/end-users/second-life",
         sections=(
-            Section("Take-back", ("Call the take-back desk; a carrier licensed for class 9 goods collects the pack within ten working days.",)),
+            Section(
+                "Take-back", ("Call the take-back desk; a carrier licensed for class 9 goods collects the pack within ten working days.",)
+            ),
             Section(
                 "Grades",
                 rows=(
@@ -261,7 +225,10 @@ PAPERS: tuple[Paper, ...] = (
                     ("C", "below 65 %", "recycling"),
                 ),
             ),
-            Section("Treatment", ("Modules are discharged, shredded under nitrogen and treated by leaching; nickel, cobalt, lithium and copper are recovered.",)),
+            Section(
+                "Treatment",
+                ("Modules are discharged, shredded under nitrogen and leached; nickel, cobalt, lithium and copper are recovered.",),
+            ),
         ),
     ),
     Paper(
@@ -281,9 +248,12 @@ PAPERS: tuple[Paper, ...] = (
         sections=(
             Section(
                 "Event",
-                ("On 9 September 2025 a vehicle struck a kerb at about 12 km/h. The underbody plate was dented by 4 mm; no cell was deformed.",),
+                ("On 9 September 2025 a vehicle struck a kerb at 12 km/h. The underbody plate was dented by 4 mm, no cell deformed.",),
             ),
-            Section("Judgement", ("Insulation 4.1 megohm, no coolant loss, no change of module voltages within 72 hours: released for further use.",)),
+            Section(
+                "Judgement",
+                ("Insulation 4.1 megohm, no coolant loss, no change of module voltages within 72 hours: released for further use.",),
+            ),
         ),
     ),
     Paper(
@@ -302,7 +272,10 @@ PAPERS: tuple[Paper, ...] = (
         domain="https://docs.halden-cells.example/conformity",
         sections=(
             Section("1. Battery model", ("EV-72, lithium-ion traction battery, 96 cells in series, two in parallel.",)),
-            Section("2. Manufacturer", ("Halden Cells, Slipway Road 14, Halden. This declaration is issued under the sole responsibility of the manufacturer.",)),
+            Section(
+                "2. Manufacturer",
+                ("Halden Cells, Slipway Road 14, Halden. This declaration is issued under the sole responsibility of the manufacturer.",),
+            ),
             Section("3. Object of the declaration", ("The battery model named above is in conformity with Regulation (EU) 2023/1542.",)),
             Section("4. Signed", ("Halden, 5 February 2024, for the manufacturer: Ingrid Solvang, head of product conformity.",)),
         ),
@@ -334,7 +307,9 @@ PAPERS: tuple[Paper, ...] = (
                     ("Drop, 1 metre", "no fire", "passed"),
                 ),
             ),
-            Section("Remark", ("Sample two showed a loose busbar bolt after vibration; the torque was raised to 18 Nm and the test repeated.",)),
+            Section(
+                "Remark", ("Sample two showed a loose busbar bolt after vibration; the torque was raised to 18 Nm and the test repeated.",)
+            ),
         ),
     ),
     Paper(
@@ -352,8 +327,14 @@ PAPERS: tuple[Paper, ...] = (
         class_name="Certificates, declarations: carbon footprint",
         domain="https://docs.halden-cells.example/carbon",
         sections=(
-            Section("System boundary", ("Raw materials, production of cells, modules and pack, distribution, collection and recycling. The use phase is not part of it.",)),
-            Section("Electricity", ("The plant buys hydropower under a contract of ten years; the residual mix was used for suppliers without proof.",)),
+            Section(
+                "System boundary",
+                ("Raw materials, production of cells, modules and pack, distribution and recycling. The use phase is left out.",),
+            ),
+            Section(
+                "Electricity",
+                ("The plant buys hydropower under a contract of ten years; the residual mix was used for suppliers without proof.",),
+            ),
         ),
     ),
     Paper(
@@ -372,7 +353,9 @@ PAPERS: tuple[Paper, ...] = (
         domain="https://docs.halden-cells.example/cycle-life",
         sections=(
             Section("Procedure", ("Twelve modules were cycled between 5 and 95 % state of charge; capacity was measured each 50 cycles.",)),
-            Section("Result", ("The threshold was reached after 1,637 cycles in the mean; the spread between modules was below four per cent.",)),
+            Section(
+                "Result", ("The threshold was reached after 1,637 cycles in the mean; the spread between modules was below four per cent.",)
+            ),
         ),
     ),
 )
