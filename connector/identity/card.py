@@ -2,27 +2,27 @@
 
     id, verificationMethod (the ES256 key; a second one while a rotation is announced), authentication, assertionMethod,
     service DataService -> /.well-known/dspace-version,
-    saltbridge: {name, address (DSP base), claims (wishes), nextKey (id of the announced method)}
+    saltbridge: {name, address (DSP base), claims (wishes), nextKey (id of the announced method), signature}
 
-What stands in a card is what its owner says.  The operator who adds it compares the fingerprint over another channel.
+The card is signed by its own key, so the key's fingerprint, which two operators compare over another channel, vouches for
+all of it: whoever could change the address unseen would receive our signed calls.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
 
 import rfc8785
 from jwcrypto.jwk import JWK
 
 from connector.addresses import read_address
 from connector.errors import Malformed
+from connector.operate.peers import Card
 from connector.ports import Me
 from connector.records import Json
 
-from .keys import public_jwk, read_public, thumbprint
+from . import jws
+from .keys import fingerprint, public_jwk, read_public, thumbprint
 
 _CONTEXT = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/suites/jws-2020/v1"]
 _ID = re.compile(r"[\x21-\x7e]{1,512}")
@@ -31,20 +31,8 @@ _CLAIM = re.compile(r"[\x21-\x7e]{1,200}")
 _MOST_CLAIMS = 32
 
 
-class Card(NamedTuple):
-    """What a card says, checked for form."""
-
-    id: str
-    name: str
-    address: str  # DSP base URL, no trailing slash
-    origins: tuple[str, ...]
-    key: Json
-    next_key: Json | None
-    wishes: Mapping[str, tuple[str, ...]]
-
-
 def card(me: Me, key: JWK, next_key: JWK | None = None) -> Json:
-    """This node's card; `next_key` announces the key it will sign with after a rotation."""
+    """This node's card, the same bytes every time; `next_key` announces the key it will sign with after a rotation."""
     methods = [_method(me.id, key)] + ([_method(me.id, next_key)] if next_key is not None else [])
     own: Json = {"name": me.name, "address": me.dsp}
     if me.wishes:
@@ -52,7 +40,7 @@ def card(me: Me, key: JWK, next_key: JWK | None = None) -> Json:
     if next_key is not None:
         own["nextKey"] = methods[1]["id"]
     endpoint = f"{me.public_url}/.well-known/dspace-version"
-    return {
+    document: Json = {
         "@context": _CONTEXT,
         "id": me.id,
         "verificationMethod": methods,
@@ -61,10 +49,15 @@ def card(me: Me, key: JWK, next_key: JWK | None = None) -> Json:
         "service": [{"id": f"{me.id}#dsp", "type": "DataService", "serviceEndpoint": endpoint}],
         "saltbridge": own,
     }
+    own["signature"] = jws.sign_bytes(key, _signed(document))
+    return document
 
 
 def read_card(json: object) -> Card:
-    """Read a card strictly; Malformed says where.  Members we do not know are passed over, as DID documents want it."""
+    """Read a card strictly and check its signature; Malformed says where.
+
+    Members we do not know are passed over, as DID documents want it.
+    """
     document = _object(json, "")
     id = _text(document.get("id"), _ID, "id")
     own = _object(document.get("saltbridge"), "saltbridge")
@@ -81,32 +74,21 @@ def read_card(json: object) -> Card:
     following = own.get("nextKey")
     if following is not None and (not isinstance(following, str) or following not in methods or following == current):
         raise _bad("saltbridge/nextKey", "it must name another verificationMethod")
+    key, next_key = methods[current], None if following is None else methods[following]
+    if not jws.bytes_signed_by(own.get("signature"), _signed(document), key):
+        raise _bad("saltbridge/signature", "it is not the card's own: the card was changed on its way, or never signed")
     return Card(
         id=id,
         name=_text(own.get("name"), _NAME, "saltbridge/name"),
         address=address,
         origins=(read.origin,),
-        key=methods[current],
-        next_key=None if following is None else methods[following],
+        key=key,
+        fingerprint=fingerprint(key),
+        next_key=next_key,
+        next_fingerprint="" if next_key is None else fingerprint(next_key),
         wishes=_wishes(own.get("claims", {})),
+        document=document,
     )
-
-
-def fingerprint(json: object) -> str:
-    """What two operators compare: SHA-256 over the card's id, address and key (thumbprint, RFC 7638), hex in groups of four.
-
-    The address is in it because whoever could change it unseen would receive our signed calls.
-    """
-    read = read_card(json)
-    said = rfc8785.dumps({"address": read.address, "id": read.id, "key": thumbprint(read.key)})
-    digits = hashlib.sha256(said).hexdigest()
-    return "-".join(digits[at : at + 4] for at in range(0, len(digits), 4))
-
-
-def same_fingerprint(one: str, other: str) -> bool:
-    """Whether two fingerprints are equal however they were typed; an empty or shortened one equals nothing."""
-    plain = [re.sub(r"[^0-9a-f]", "", text.lower()) for text in (one, other)]
-    return len(plain[0]) == 64 and plain[0] == plain[1]
 
 
 def default_id(public_url: str) -> str:
@@ -115,6 +97,15 @@ def default_id(public_url: str) -> str:
     host = address.origin.split("://", 1)[1].replace(":", "%3A")
     segments = [segment for segment in address.path.split("/") if segment]
     return ":".join(["did:web", host, *segments])
+
+
+def _signed(document: Json) -> bytes:
+    """What a card's signature covers: all of it but the signature, under a name that no other signature of ours begins with."""
+    own = {name: value for name, value in document["saltbridge"].items() if name != "signature"}
+    try:
+        return b"saltbridge-card:" + rfc8785.dumps(document | {"saltbridge": own})
+    except (ValueError, RecursionError) as error:
+        raise _bad("", "it holds a value without canonical form") from error
 
 
 def _method(id: str, key: JWK) -> Json:

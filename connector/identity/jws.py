@@ -65,10 +65,21 @@ def sign(key: JWK, issuer: str, audience: str, now: datetime) -> str:
 
 def sign_claims(key: JWK, claims: Json, typ: str = TYPE) -> str:
     """The compact JWS of any claims."""
-    private = cast(ec.EllipticCurvePrivateKey, key.get_op_key("sign"))
     signed = f"{_encoded(_json({'alg': 'ES256', 'typ': typ}))}.{_encoded(_json(claims))}"
-    r, s = decode_dss_signature(private.sign(signed.encode(), _ES256))
-    return f"{signed}.{_encoded(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
+    return f"{signed}.{_encoded(_signature(key, signed.encode(), _ES256))}"
+
+
+def sign_bytes(key: JWK, data: bytes) -> str:
+    """An ES256 signature over bytes, base64url; the same each time (RFC 6979), so that what carries it does not change."""
+    return _encoded(_signature(key, data, ec.ECDSA(SHA256(), deterministic_signing=True)))
+
+
+def bytes_signed_by(signature: object, data: bytes, key: Json) -> bool:
+    """Whether this key made the signature of `sign_bytes`."""
+    try:
+        return isinstance(signature, str) and _fits(_decoded(signature), data, key)
+    except Unauthenticated:
+        return False
 
 
 def read(token: str) -> Unverified:
@@ -86,16 +97,7 @@ def read(token: str) -> Unverified:
 
 def signed_by(token: Unverified, keys: Iterable[Json]) -> bool:
     """Step 3: whether one of these public keys made the signature."""
-    if len(token.signature) != 64:
-        return False
-    signature = encode_dss_signature(int.from_bytes(token.signature[:32], "big"), int.from_bytes(token.signature[32:], "big"))
-    for key in keys:
-        try:
-            _public(key["x"], key["y"]).verify(signature, token.signed, _ES256)
-        except InvalidSignature:
-            continue
-        return True
-    return False
+    return any(_fits(token.signature, token.signed, key) for key in keys)
 
 
 def check_claims(token: Unverified, audience: str, now: datetime) -> tuple[str, datetime]:
@@ -115,6 +117,24 @@ def check_claims(token: Unverified, audience: str, now: datetime) -> tuple[str, 
     if not isinstance(nonce, str) or not _NONCE.fullmatch(nonce):
         raise Unauthenticated("the token has no usable jti")
     return nonce, datetime.fromtimestamp(expires + SKEW, UTC)
+
+
+def _signature(key: JWK, data: bytes, algorithm: ec.ECDSA) -> bytes:
+    """r and s as JWS has them (RFC 7518, 3.4): 32 bytes each."""
+    private = cast(ec.EllipticCurvePrivateKey, key.get_op_key("sign"))
+    r, s = decode_dss_signature(private.sign(data, algorithm))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def _fits(signature: bytes, data: bytes, key: Json) -> bool:
+    if len(signature) != 64:
+        return False
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    try:
+        _public(key["x"], key["y"]).verify(encode_dss_signature(r, s), data, _ES256)
+    except InvalidSignature:
+        return False
+    return True
 
 
 @lru_cache(maxsize=1024)

@@ -10,7 +10,9 @@ import json
 import os
 import secrets
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
@@ -20,6 +22,32 @@ from connector.records import Json
 
 SECRET_BYTES = 32
 _COORDINATE = 43  # characters of 32 bytes in base64url
+
+
+DSP, DATA, SEAL = "dsp.jwk", "data.key", "seal.key"  # files of the keys folder
+
+
+class Keys(NamedTuple):
+    """All keys of a node: no two of them are the same, so that none can be used for another's work."""
+
+    dsp: JWK  # signs calls to peers
+    data: bytes  # signs data tokens
+    seal: bytes  # ETags and cursors
+
+
+def create(folder: Path) -> Keys:
+    """Make all keys in a new folder (mode 0700); Misconfigured when one exists already."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    made = Keys(new_key(), new_secret(), new_secret())
+    save_key(made.dsp, folder / DSP)
+    save_secret(made.data, folder / DATA)
+    save_secret(made.seal, folder / SEAL)
+    return made
+
+
+def load(folder: Path) -> Keys:
+    """The keys in a folder; Misconfigured names the file that is missing, exposed or damaged."""
+    return Keys(load_key(folder / DSP), load_secret(folder / DATA), load_secret(folder / SEAL))
 
 
 def new_key() -> JWK:
@@ -90,10 +118,16 @@ def read_public(jwk: object, where: str = "key") -> Json:
     return plain
 
 
-def thumbprint(jwk: Json) -> str:
+def thumbprint(jwk: Mapping[str, Any]) -> str:
     """RFC 7638 thumbprint of a public key: base64url(SHA-256), 43 characters."""
     name: str = JWK(**{part: jwk[part] for part in ("kty", "crv", "x", "y")}).thumbprint()
     return name
+
+
+def fingerprint(jwk: Mapping[str, Any]) -> str:
+    """What two operators compare: the thumbprint's 32 bytes, hex in groups of four, without regard to case."""
+    digits = base64.urlsafe_b64decode(thumbprint(jwk) + "=").hex()
+    return "-".join(digits[at : at + 4] for at in range(0, len(digits), 4))
 
 
 def _canonical(coordinate: object) -> bool:

@@ -16,9 +16,10 @@ from policies.facts import Facts
 from policies.operands import PARTICIPANT, claim_iri
 
 from . import jws
-from .card import Card, card, default_id, fingerprint, read_card, same_fingerprint
+from .card import card, default_id, read_card
+from .keys import fingerprint
 
-__all__ = ["Card", "StaticIdentity", "card", "default_id", "fingerprint", "read_card", "same_fingerprint"]
+__all__ = ["StaticIdentity", "card", "default_id", "fingerprint", "read_card"]
 
 _SCHEME = "bearer "
 _NONCES_PER_PEER = 10_000  # of GETs within the life of a token
@@ -40,7 +41,7 @@ class StaticIdentity:
         A message that changes something carries its nonce on, to be used up in the transaction of its change; a `safe` one is
         checked here against those of the last minutes.
         """
-        if not authorization[: len(_SCHEME)].lower() == _SCHEME:
+        if authorization[: len(_SCHEME)].lower() != _SCHEME:
             raise Unauthenticated("there is no bearer token")
         token = jws.read(authorization[len(_SCHEME) :])
         peer = await self._trusted(token.issuer)
