@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 from connector.errors import Clash, Malformed
 from connector.exchange import release
@@ -20,11 +20,9 @@ from connector.operate.reading import checked_id, reading
 from connector.ports import R, Transaction
 from connector.records import Battery, Document, Layer, Model
 from submodels.check import check
-from submodels.documents import kinds_of, kinds_referred, kinds_stated
 from submodels.errors import Finding
 from submodels.folder import Batch, DocumentIn
 from submodels.identifiers import mint_battery
-from submodels.passport import Passport
 from submodels.value import write_json
 
 SHOWN = 50  # findings that one error lists
@@ -52,11 +50,12 @@ async def write(tx: Transaction, batch: Batch, now: datetime) -> Written:
     owners = {"": batch.model} | {each.serial: _mint(batch.model, each.serial) for each in batch.batteries}
     layers = await _layers(tx, batch, owners)
     documents = await _documents(tx, batch, owners)
-    touched = {each.owner for each in (*layers, *documents)}
+    owned: list[Layer | Document] = [*layers, *documents]
+    touched = {each.owner for each in owned}
     model = _model(tx, batch, stored, touched, now)
     batteries = await _batteries(tx, batch, owners, touched, now)
     findings = (*batch.findings, *(() if batch.draft else await _check_values(tx, batch, owners, touched)))
-    changed = [each.id for each in (*layers, *documents, *batteries)] + ([model.id] if model != stored else [])
+    changed = [each.id for each in owned] + [each.id for each in batteries] + ([model.id] if model != stored else [])
     return Written(
         model=model,
         batteries=tuple(owners[each.serial] for each in batch.batteries),
@@ -124,8 +123,8 @@ async def _check_free(tx: Transaction, batch: Batch, stored: Model | None) -> No
 
 def _put(tx: Transaction, new: R, stored: R | None) -> R | None:
     """Write a record whose content differs from what is stored; None when nothing changed."""
-    kept = replace(cast("Layer", new), version=stored.version) if stored else new
-    return None if kept == stored else cast("R", tx.put(cast("R", kept)))
+    kept = cast("R", replace(cast("Any", new), version=stored.version)) if stored else new
+    return None if kept == stored else tx.put(kept)
 
 
 async def _layers(tx: Transaction, batch: Batch, owners: dict[str, str]) -> list[Layer]:
@@ -210,19 +209,6 @@ async def check_batteries(tx: Transaction, model: str, batteries: Iterable[Batte
     for each in batteries:
         passport = await release.load(tx, each, published=False)
         if passport is not None:
-            findings |= dict.fromkeys((*check(passport), *doubts(passport)))
+            findings |= dict.fromkeys(check(passport))
     refuse(model, findings)
     return list(findings)
-
-
-def doubts(passport: Passport) -> list[Finding]:
-    """Documents of two kinds or none, which are withheld from everyone."""
-    referred, stated = kinds_referred(passport.parts), kinds_stated(passport.documents)
-    found = []
-    for document in passport.documents:
-        kinds = kinds_of((document.identifier,), referred, stated)
-        if len(kinds) != 1:
-            what = f"is of two kinds: {', '.join(sorted(kinds))}" if kinds else "is of no kind"
-            next = "refer to it from one element, or state its kind in documents.csv"
-            found.append(Finding(f"documents/{document.identifier}", f"{what}; withheld from everyone", next))
-    return found

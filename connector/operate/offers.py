@@ -16,11 +16,9 @@ from connector.operate import names, policies, views
 from connector.operate.reading import instant
 from connector.ports import Transaction, World
 from connector.records import Agreement, Asset, Battery, ContractDefinition, Json, Model, Note, PolicyDefinition, View
-from policies.words import in_words
+from policies.words import EVERYONE, in_words
 from submodels.audience import PUBLIC_GRANT
 from submodels.grant import AttributeGrant
-
-NO_CONTRACT = "everyone, no contract"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +225,6 @@ async def _row(world: World, standing: _Standing) -> Json:
     if standing.sample:
         seen = await release.preview(world, standing.sample, grant, "")
         elements, documents = seen.elements, len(seen.documents)
-    terms = in_words(policies.read(standing.contract)) if definition else NO_CONTRACT
     return {
         "dataset": asset.id if definition else "",
         "view": asset.view,
@@ -235,7 +232,8 @@ async def _row(world: World, standing: _Standing) -> Json:
         "grant": asset.grant,
         "elements": elements,
         "documents": documents,
-        "terms": terms,
+        "terms": in_words(policies.read(standing.contract)) if definition else EVERYONE,
+        "who": policies.who(standing.contract) if definition else EVERYONE,
         "until": policies.end_of(standing.contract),
         "definition": definition.id if definition else "",
         "policy": definition.contract_policy if definition else "",

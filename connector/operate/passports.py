@@ -18,10 +18,10 @@ from connector.ports import Transaction, World
 from connector.records import Battery, Document, Json, Layer, Model, Note, View
 from connector.text import utc
 from submodels.aas import environment_to_batch
-from submodels.aasx import open_zip, read_aasx
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
 from submodels.folder import Batch, BatteryIn, LayerIn, read_folder
+from submodels.package import open_zip
 from submodels.table import PARTS
 from submodels.value import Number, Tree, normalise, read_json, write_json
 from submodels.view import part_json, parts_json
@@ -40,6 +40,8 @@ class _DryRun(Exception):
 
 def read_upload(content: bytes, media_type: str) -> Batch:
     """What was uploaded, as a batch: a zipped folder, an AASX package, or an AAS environment (a template too)."""
+    from submodels.aasx import read_aasx
+
     with reading("The upload"):
         if media_type == ZIP:
             return read_folder(open_zip(content))
@@ -183,7 +185,7 @@ async def show(world: World, battery: str, part: str = "") -> bytes:
         if part not in seen.parts:
             raise Hidden(f"{id} has no part {part}.", f"It has {', '.join(seen.parts)}.")
         return part_json(seen, part)
-    head = {
+    head: dict[str, Tree] = {
         "battery": seen.battery,
         "model": seen.model,
         "revision": seen.revision,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from catalog.publish import guard
+from catalog.publish import guard, offer_for
 from connector.errors import Clash, Hidden, Malformed
 from connector.exchange.conversation import transact
 from connector.exchange.offers import restricted
@@ -22,12 +22,12 @@ from connector.records import Asset, ContractDefinition, Json, Note, PolicyDefin
 from policies.check import check_text
 from policies.evaluate import evaluate
 from policies.facts import Facts
-from policies.odrl import Constraint, Policy, Rule, parse_policy, render
+from policies.odrl import Condition, Constraint, Policy, Rule, parse_policy, render
 from policies.operands import DATE_TIME, IN_FORCE, PARTICIPANT, claim_iri, wire_name
 from policies.operands import instant as to_instant
 from policies.profiles import READY, ready
+from policies.words import EVERYONE, in_words
 from policies.words import explain as explain_policy
-from policies.words import in_words
 
 ANY_PEER = "any-peer"  # the access policy of an offer that everyone we know may see
 
@@ -176,7 +176,11 @@ async def guard_pair(tx: Transaction, definition: ContractDefinition, now: datet
         raise Clash(f"There is no policy {missing}.", next="saltbridge policy list", code="policy.missing")
     for id in definition.assets:
         asset = await tx.get(Asset, id)
-        if asset is None or not await restricted(tx, asset):
+        if asset is None:
+            continue
+        with reading(f"The policy {contract.id}"):
+            offer_for(definition.id, asset.id, contract.policy, asset.grant)
+        if not await restricted(tx, asset):
             continue
         if why := guard(read(access.policy), read(contract.policy), now):
             raise Clash(
@@ -208,6 +212,16 @@ def end_of(policy: Json) -> str:
     ends = [_end_of_rule(rule) for rule in read(policy).permissions]
     known = [end for end in ends if end is not None]
     return max(known).isoformat().replace("+00:00", "Z") if known and len(known) == len(ends) else ""
+
+
+def who(policy: Json) -> str:
+    """The terms in words without their last day, which is told apart: whom, for what, how long."""
+    parsed = read(policy)
+    open_ended = tuple(
+        replace(rule, constraints=tuple(each for each in rule.constraints if not _is_end(each))) for rule in parsed.permissions
+    )
+    words = in_words(replace(parsed, permissions=open_ended))
+    return "everyone, by contract" if words == EVERYONE else words
 
 
 def shown(definition: PolicyDefinition, *, ready_made: bool = False) -> Json:
@@ -244,15 +258,19 @@ def _ending(rules: Json, until: datetime) -> Json:
     return render(replace(policy, permissions=permissions))
 
 
+def _is_end(condition: Condition) -> bool:
+    """`dateTime lteq <instant>` and its like: an end that stands in the calendar."""
+    return (
+        isinstance(condition, Constraint)
+        and condition.operand in (DATE_TIME, IN_FORCE)
+        and condition.operator in ("lt", "lteq")
+        and to_instant(condition.values[0]) is not None
+    )
+
+
 def _end_of_rule(rule: Rule) -> datetime | None:
-    ends = [
-        moment
-        for each in rule.constraints
-        if isinstance(each, Constraint) and each.operand in (DATE_TIME, IN_FORCE) and each.operator in ("lt", "lteq")
-        for moment in (to_instant(each.values[0]),)
-        if moment is not None
-    ]
-    return min(ends, default=None)
+    ends = [to_instant(each.values[0]) for each in rule.constraints if isinstance(each, Constraint) and _is_end(each)]
+    return min((end for end in ends if end is not None), default=None)
 
 
 async def _guard_users(tx: Transaction, id: str, now: datetime) -> None:

@@ -86,8 +86,13 @@ def _lines(grant: AttributeGrant, seen: Redacted, public: Redacted) -> list[Json
     lines |= {key: _line(each, PUBLIC, "needs no contract") for key, each in anyway.items() if key not in given}
     for each in seen.withheld:
         key = (each.part, each.path)
-        if each.part != "documents" and key not in lines:
+        # Handover entries travel with their document and are told there.
+        if each.part in ("documents", "handover"):
+            continue
+        if key not in lines:
             lines[key] = _withheld(grant, each)
+        elif lines[key]["mark"] == GIVEN:
+            lines[key]["note"] = f"{each.count} more withheld: {each.reason}"
     place = {(each.part, each.pointer): number for number, each in enumerate(table.every_element())}
     return [lines[key] for key in sorted(lines, key=lambda key: (place.get(key, len(place)), key))]
 
@@ -98,7 +103,7 @@ def _templates(redacted: Redacted) -> dict[tuple[str, str], Element]:
         (part, element.pointer): element
         for part, tree in redacted.parts.items()
         for _, element, _ in walk(part, tree)
-        if element is not None and not element.by_document
+        if element is not None and part != "handover"
     }
 
 

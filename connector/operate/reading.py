@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, time
 
+import catalog.errors
 import policies.errors
 import submodels.errors
 from connector.errors import Malformed
@@ -20,10 +21,10 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Raise Malformed in place of the `Invalid` of submodels and policies; `what` names the thing that is read."""
+    """Raise Malformed in place of the `Invalid` of floor 0; `what` names the thing that is read."""
     try:
         yield
-    except (submodels.errors.Invalid, policies.errors.Invalid) as error:
+    except (submodels.errors.Invalid, policies.errors.Invalid, catalog.errors.Invalid) as error:
         raise Malformed(f"{what} cannot be read.", error.what, error.next, code="input.invalid", where=error.where) from error
 
 

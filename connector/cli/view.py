@@ -1,0 +1,267 @@
+"""`saltbridge view`: which attributes leave; previewed, tested, offered, withdrawn."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from connector.cli.client import Client, part
+from connector.cli.table import Column, Json, Yes, confirm, note, print_json, say, table
+from connector.errors import Malformed
+from connector.text import size
+
+app = typer.Typer(no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="The view's name.")]
+
+_MARKS = {"given": "●", "withheld": "○", "public": "·"}
+_OFFERS = (
+    Column("view", "VIEW"),
+    Column("scope", "OF"),
+    Column("elements", "ELEMENTS", right=True),
+    Column("documents", "DOCUMENTS", right=True),
+    Column("who", "WHO"),
+    Column("until", "UNTIL"),
+    Column("dataset", "DATASET"),
+)
+_VIEWS = (
+    Column("view", "VIEW"),
+    Column("title", "TITLE"),
+    Column("elements", "CAN HOLD", right=True),
+    Column("documents", "DOCUMENTS", right=True),
+    Column("ceiling", "CEILING"),
+    Column("kept", "KEPT"),
+)
+
+
+@app.command("list", epilog="Example: saltbridge view list --offers")
+def list_(offers: Annotated[bool, typer.Option("--offers", help="Only what is on offer.")] = False, json: Json = False) -> None:
+    """List what is on offer, and the views that can be offered."""
+    client = Client.from_home()
+    standing = client.get("/offers")
+    views = [] if offers else client.get("/views")
+    if json:
+        print_json(standing if offers else {"offers": standing, "views": views})
+        return
+    table(
+        [_offer_row(each) for each in standing],
+        _OFFERS,
+        empty="Nothing is on offer: saltbridge view offer NAME --model MODEL --policy POLICY",
+    )
+    if views:
+        say("")
+        table([{**each, "kept": "" if each["stored"] else "ready-made"} for each in views], _VIEWS)
+
+
+@app.command(epilog="Example: saltbridge view show dismantling")
+def show(name: Name, json: Json = False) -> None:
+    """Show a view's elements with their classes, its documents, expectations and offers."""
+    view = Client.from_home().get(f"/views/{part(name)}")
+    if json:
+        print_json(view)
+        return
+    say(f"{view['view']} · {view['title']} · ceiling {view['ceiling']} · grant {view['grant']}")
+    rows = [{**each, "annex": _annex(each["annex"]), "when": f"where {each['when']}" if each["when"] else ""} for each in view["elements"]]
+    rows += [{"path": f"documents/{kind}", "class": "", "annex": "", "when": "given whole"} for kind in view["documents"]]
+    table(rows, (Column("path", "ELEMENT"), Column("class", "CLASS"), Column("annex", "ANNEX"), Column("when", "WHEN")))
+    for kind, paths in view["expectations"].items():
+        for path in paths:
+            say(f"expected: {kind.replace('_', ' ')} {path}")
+    for dataset in view["offers"]:
+        say(f"on offer: {dataset}")
+
+
+@app.command(epilog="Example: saltbridge view put supplier-audit my-view.json")
+def put(
+    name: Name,
+    file: Annotated[
+        Path | None, typer.Argument(help="JSON: title, paths, documents, ceiling, expectations. Without it: ready-made.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Keep a view of your own, or the ready-made one of that name."""
+    kept = Client.from_home().put(f"/views/{part(name)}", _json_file(file) if file else {})
+    if json:
+        print_json(kept)
+        return
+    say(f"{kept['view']} · {len(kept['elements'])} elements · {len(kept['documents'])} document kinds · {kept['grant']}")
+    if not kept["changed"]:
+        note("Nothing changed.")
+    elif any(not dataset.endswith(kept["grant"]) for dataset in kept["offers"]):
+        note("Offers made before stand on the view as it was: offer it again to move them.")
+
+
+@app.command(epilog="Example: saltbridge view delete supplier-audit")
+def delete(name: Name, yes: Yes = False) -> None:
+    """Forget a view's name; what was agreed under it stays."""
+    confirm(f"Forget the view {name}?", yes=yes)
+    Client.from_home().delete(f"/views/{part(name)}")
+    say(f"{name} is forgotten.")
+
+
+@app.command(epilog="Example: saltbridge view offer dismantling --model EV-72 --policy recycler --until 2027-12-31")
+def offer(
+    name: Name,
+    policy: Annotated[str, typer.Option("--policy", help="Under which terms: a ready-made policy or one of yours.")],
+    model: Annotated[str, typer.Option("--model", help="All batteries of this model, later ones too.")] = "",
+    battery: Annotated[str, typer.Option("--battery", help="This battery only.")] = "",
+    until: Annotated[str, typer.Option("--until", metavar="DATE", help="The last day, to its end in UTC.")] = "",
+    purpose: Annotated[list[str] | None, typer.Option("--purpose", help="For these purposes only (declared, not checked).")] = None,
+    visible_to: Annotated[
+        str, typer.Option("--visible-to", metavar="POLICY", help="Show it to these only; else to any peer you know.")
+    ] = "",
+    confirm_with: Annotated[str, typer.Option("--confirm", metavar="auto|ask", help="ask: every contract waits for your yes.")] = "auto",
+    json: Json = False,
+) -> None:
+    """Offer a view of a model or of one battery under a policy; offering again replaces the terms."""
+    wish = {
+        "view": name,
+        "policy": policy,
+        "model": model,
+        "battery": battery,
+        "until": until,
+        "visible_to": visible_to,
+        "confirm": confirm_with,
+        "purposes": purpose or [],
+    }
+    made = Client.from_home().post("/offers", wish)
+    if json:
+        print_json(made)
+        return
+    table([_offer_row(made)], _OFFERS)
+    note(f"Terms: {made['terms']}" if made["changed"] else "Nothing changed: it stood exactly so.")
+
+
+@app.command(epilog="Example: saltbridge view withdraw dismantling")
+def withdraw(
+    dataset: Annotated[str, typer.Argument(help="A dataset's id, its beginning, or a view's name.")],
+    policy: Annotated[str, typer.Option("--policy", help="Only its offer under this policy.")] = "",
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Take a dataset off the catalog; agreements stay."""
+    confirm(f"Withdraw {dataset}{f' under {policy}' if policy else ''} from the catalog?", yes=yes)
+    gone = Client.from_home().delete(f"/offers/{part(dataset)}", policy=policy)
+    if json:
+        print_json(gone)
+        return
+    say(f"{gone['dataset']} is off the catalog ({', '.join(gone['withdrawn'])}).")
+    if gone["agreements"]:
+        note(f"{gone['agreements']} agreements stand on it; end them with: saltbridge contract terminate ID")
+
+
+@app.command(epilog="Example: saltbridge view preview dismantling --as recycler --battery 000017")
+def preview(
+    name: Name,
+    battery: Annotated[str, typer.Option("--battery", help="Which battery: id, serial or any identifier.")],
+    receiver: Annotated[str, typer.Option("--as", metavar="ROLE|PEER", help="As a role, or as a peer you know, would get it.")] = "",
+    json: Json = False,
+) -> None:
+    """Show what a receiver would get of one battery and why the rest stays; nothing is sent."""
+    seen = Client.from_home().get(f"/views/{part(name)}/preview", battery=battery, as_=receiver)
+    if json:
+        print_json(seen)
+        return
+    who = f"as {receiver} would get it" if receiver else f'in the view "{name}"'
+    say(f"{seen['battery']} {who} · {seen['elements']} elements ({seen['public_anyway']} more are public anyway)")
+    for each in seen["parts"]:
+        say("")
+        say(f"  {each['title']}")
+        _print_lines([_preview_row(line, line["path"]) for line in _collapsed(each["lines"])])
+    if seen["documents"]:
+        say("")
+        say("  Documents")
+        _print_lines([_preview_row(line, _document_name(line)) for line in seen["documents"]])
+    for each in seen["offers"]:
+        if each["outcome"] == "yes":
+            say(f"\n  {receiver} would get a contract under {each['definition']}.")
+        else:
+            say(f"  {receiver} would get no contract under {each['definition']}: {'; '.join(each['reasons'])}")
+
+
+@app.command(epilog="Example: saltbridge view test dismantling")
+def test(name: Annotated[str, typer.Argument(help="The view's name; without it all of them.")] = "", json: Json = False) -> None:
+    """Run a view's expectations: what must be in it and what must not."""
+    client = Client.from_home()
+    names = [name] if name else [each["view"] for each in client.get("/views") if each["stored"]]
+    results = [client.post(f"/views/{part(each)}/test") for each in names]
+    if json:
+        print_json(results[0] if name else results)
+    else:
+        rows = [{"view": result["view"], **check} for result in results for check in result["checks"]]
+        columns = (Column("view", "VIEW"), Column("expectation", "EXPECTED"), Column("holds", "HOLDS"), Column("why", "WHY"))
+        table(rows, columns, empty="No expectations: write them into the view (must, must_not).")
+    broken = [result["view"] for result in results if not result["passed"]]
+    if broken:
+        raise typer.Exit(1)
+
+
+# --- how it looks --------------------------------------------------------------------------------
+
+
+def _offer_row(each: dict[str, Any]) -> dict[str, Any]:
+    return {**each, "scope": each["scope"].replace(".", " ", 1), "until": _day(each["until"])}
+
+
+def _day(instant: str) -> str:
+    """The last day for people; an end that is not the end of a day keeps its time."""
+    if not instant:
+        return "-"
+    moment = datetime.fromisoformat(instant)
+    return moment.date().isoformat() if (moment.hour, moment.minute, moment.second) == (23, 59, 59) else instant
+
+
+def _annex(points: list[str]) -> str:
+    return f"XIII {', '.join(points)}" if points else ""
+
+
+def _collapsed(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Public elements below one container become one line (`X/**`), so that what is sold stands out."""
+    shown, groups = [], defaultdict(list)
+    for line in lines:
+        head = line["path"].split("/")[0]
+        if line["mark"] != "public":
+            shown.append(line)
+        else:
+            groups[head].append(line)
+    for head, members in groups.items():
+        mixed = any(line["path"].split("/")[0] == head for line in shown)
+        if mixed or len(members) == 1:
+            shown.extend(members)
+        else:
+            points = sorted({point for line in members for point in line["annex"]})
+            shown.append({**members[0], "path": f"{head}/**", "annex": points})
+    return shown
+
+
+def _preview_row(line: dict[str, Any], name: str) -> tuple[str, str, str]:
+    notes = [text for text in (line["reason"], f"({line['note']})" if line.get("note") else "") if text]
+    said = f"{line['mark']}: {' '.join(notes)}" if line["mark"] != "given" and notes else " ".join(notes)
+    return f"{_MARKS[line['mark']]} {name}", _annex(line["annex"]), said
+
+
+def _document_name(line: dict[str, Any]) -> str:
+    return f"{line['title'] or line['kind']} ({size(line['size'])})" if line["document"] else line["kind"]
+
+
+def _print_lines(rows: list[tuple[str, str, str]]) -> None:
+    """Two columns aligned, the reason behind them; widths come from the rows, at most 64 and 16."""
+    first = min(64, max((len(row[0]) for row in rows), default=0))
+    second = min(16, max((len(row[1]) for row in rows), default=0))
+    for name, annex, said in rows:
+        say(f"    {name:<{first}}  {annex:<{second}}  {said}".rstrip())
+
+
+def _json_file(path: Path) -> Any:
+    import json
+
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Malformed(f"{path} cannot be read.", error.strerror or "") from error
+    except ValueError as error:
+        raise Malformed(f"{path} is not JSON.", str(error)) from error
