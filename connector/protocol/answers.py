@@ -74,14 +74,12 @@ def reasons(items: Iterable[Any], limits: Limits) -> tuple[str, ...]:
     """A peer's `reason` as strings, at most `limits.text_bytes` of UTF-8 in all."""
     kept: list[str] = []
     room = limits.text_bytes
-    for item in items:
-        text = cut(_text(item), room)
-        if text:
-            kept.append(text)
-            room -= len(text.encode())
+    for text in filter(None, map(_text, items)):
+        kept.append(cut(text, room))
+        room -= len(text.encode("utf-8", "replace"))
         if room <= 0:
             break
-    return tuple(kept)
+    return tuple(filter(None, kept))
 
 
 def read_catalog(body: bytes, limits: Limits = ANSWER) -> Json:

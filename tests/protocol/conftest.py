@@ -33,7 +33,7 @@ def official(dsp: Path) -> Callable[[Any], list[str]]:
         text = file.read_text("utf-8").replace("schema.json#definitions/", "schema.json#/definitions/")  # known bad $ref
         schema = json.loads(text)
         schemas[schema["$id"]] = schema
-    registry = jsonschema_rs.Registry([(name, schema) for name, schema in schemas.items()])
+    registry = jsonschema_rs.Registry(list(schemas.items()))
     by_type = {}
     for schema in schemas.values():
         name = schema["$id"].rsplit("/", 1)[1].removesuffix("-schema.json")

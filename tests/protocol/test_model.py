@@ -55,9 +55,7 @@ def _sendings(machine: Machine, world: World, index: int, at: Position, words: t
         except IllegalMove:
             continue
         wire = OnTheWire(message, f"{at.side}-{world.messages}")
-        yield replace(
-            world, ends=_with(world.ends, index, after), wires=_with(world.wires, index, wire), messages=world.messages + 1
-        )
+        yield replace(world, ends=_with(world.ends, index, after), wires=_with(world.wires, index, wire), messages=world.messages + 1)
 
 
 def _arrivals(machine: Machine, world: World, index: int, wire: OnTheWire) -> Iterator[World]:

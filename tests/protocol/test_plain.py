@@ -83,7 +83,9 @@ def test_pointers_escape():
     assert pointer(["a/b", "~", 0]) == "/a~1b/~0/0"
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.text(st.characters(exclude_categories=["Cs"]))))
+@given(
+    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers() | st.text(st.characters(exclude_categories=["Cs"])))
+)
 def test_digests_do_not_depend_on_the_order_of_keys(tree):
     assert digest_of(tree) == digest_of(dict(reversed(list(tree.items()))))
     assert len(digest_of(tree)) == 43

@@ -38,6 +38,9 @@ def _definitions() -> Json:
     return definitions
 
 
+TYPES = frozenset(name for name in _definitions() if name.endswith("Message"))
+
+
 @cache
 def _validator(type: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator({"$ref": f"#/$defs/{type}", "$defs": _definitions()})
