@@ -44,11 +44,25 @@ def show_id(value: object) -> str:
     return short(str(value))
 
 
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, title: str = "", empty: str = "") -> None:
-    """Rows as a table on a terminal (`empty` when there are none), as tab-separated lines without headings on a pipe."""
-    if not sys.stdout.isatty():
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def table(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    *,
+    piped: Sequence[Column] = (),
+    title: str = "",
+    empty: str = "",
+) -> None:
+    """Rows as a table on a terminal (`empty` when there are none), as tab-separated lines without headings on a pipe.
+
+    A pipe gets the same columns, or those of `piped` where a program needs others (whole ids) than a person.
+    """
+    if not on_terminal():
         for row in rows:
-            print("\t".join(_plain(row.get(column.key)) for column in columns))
+            print("\t".join(_plain(row.get(column.key)) for column in piped or columns))
         return
     if title:
         print(clean(title))
@@ -72,7 +86,7 @@ def fields(pairs: Sequence[tuple[str, object]]) -> None:
     kept = [(name, value) for name, value in pairs if value not in (None, "", [], {}, ())]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
-        print(f"{name:<{width}}  {_plain(value)}" if sys.stdout.isatty() else f"{name}\t{_plain(value)}")
+        print(f"{name:<{width}}  {_plain(value)}" if on_terminal() else f"{name}\t{_plain(value)}")
 
 
 def print_json(value: object) -> None:

@@ -5,6 +5,10 @@ Reads only.  How an entry is linked to the one before is the store's business; t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from datetime import UTC
+from typing import Any
+
 from connector.operate import names
 from connector.ports import World
 from connector.records import AuditEntry, Decision, Json
@@ -21,6 +25,28 @@ async def entries(world: World, *, after: int = 0, limit: int = 100, writer: str
     """Entries of the chain by number, after one; at most `limit` (1000)."""
     found = await world.store.audit(after=after, limit=max(1, min(limit, PAGE)), writer=writer)
     return [entry_json(entry) for entry in found]
+
+
+async def latest(world: World, count: int) -> list[Json]:
+    """The last entries of our own chain."""
+    head = await _head(world)
+    return await entries(world, after=max(0, head - min(count, PAGE)), limit=count)
+
+
+async def verified(world: World, verify: Callable[[Iterable[AuditEntry]], Any]) -> Json:
+    """Our whole chain, checked link by link with the store's `verify`; `holds`, how many entries, and the head to keep elsewhere."""
+    chain: list[AuditEntry] = []
+    while page := await world.store.audit(after=chain[-1].seq if chain else 0, limit=PAGE):
+        chain.extend(page)
+    broken = verify(chain)
+    return {
+        "holds": broken is None,
+        "entries": len(chain),
+        "writer": chain[-1].writer if chain else "",
+        "head": chain[-1].hash if chain else "",
+        "at": utc(chain[-1].at) if chain else "",
+        "break": {} if broken is None else {"writer": broken.writer, "seq": broken.seq, "why": broken.why},
+    }
 
 
 async def explain(world: World, text: str, *, replay: bool = False) -> Json:
@@ -49,10 +75,11 @@ def repeat(decided: Decision) -> Json:
 
 
 def entry_json(entry: AuditEntry) -> Json:
+    """An entry whole, so that a file of them can be verified elsewhere: `at` keeps its microseconds."""
     return {
         "writer": entry.writer,
         "seq": entry.seq,
-        "at": utc(entry.at),
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "event": entry.event,
         "subject": entry.subject,
         "data": entry.data,
@@ -75,3 +102,17 @@ def decision_json(decided: Decision) -> Json:
         "facts": decided.facts,
         "tree": decided.tree,
     }
+
+
+async def _head(world: World) -> int:
+    """The number of the newest entry: numbers have no holes, so that it can be searched by halving."""
+    low, high = 0, 1
+    while await world.store.audit(after=high - 1, limit=1):
+        low, high = high, high * 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if await world.store.audit(after=middle - 1, limit=1):
+            low = middle
+        else:
+            high = middle
+    return low

@@ -12,24 +12,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin
+
+from catalog.publish import grant_digest_of
 
 from catalog.asset import split_view_asset_id
-from catalog.publish import grant_digest_of
+from connector.addresses import read_address
 from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
 from connector.exchange.conversation import transact
 from connector.operate.shapes import rules, title, words
 from connector.ports import Answer, Transaction, World, new_message_id
 from connector.protocol import wire
 from connector.protocol.messages import CatalogRequest
-from connector.protocol.vocabulary import VERSION_PATH
+from connector.protocol.vocabulary import DSP_VERSION
 from connector.records import Grant, Json, Peer
 from connector.text import clean
 from policies.errors import Invalid
 from policies.evaluate import Outcome, Verdict, evaluate
 from policies.facts import Facts
-from policies.odrl import parse_policy
-from policies.operands import GRANT, PARTICIPANT, PURPOSE, canonical, claim_iri, operands_of
+from policies.odrl import Policy, atoms, operands_of, parse_policy
+from policies.operands import GRANT, PARTICIPANT, PURPOSE, canonical, claim_iri
 from policies.terms import narrows
 from submodels.errors import Invalid as InvalidGrant
 from submodels.grant import AttributeGrant, parse_grant
@@ -86,7 +88,9 @@ async def fetch(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Listing
     """Every page of a peer's catalog, following `Link: rel="next"` within its origins."""
     body = wire.write(CatalogRequest(id=new_message_id(), filter=tuple(filter)))
     address, path = peer.address, "/catalog/request"
-    participant, datasets, not_followed, seen = "", [], (), set()
+    participant, seen = "", set[str]()
+    datasets: list[Found] = []
+    not_followed: list[str] = []
     for _ in range(PAGES):
         answer = await world.courier.post(address, path, body, peer.id, peer.origins)
         page = wire.read_catalog(_good(answer, peer, "your catalog request").body)
@@ -96,13 +100,14 @@ async def fetch(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Listing
         if not link or link in seen:
             break
         seen.add(link)
-        address, path = split_address(link)
+        leads = read_address(link, "Link")
+        address, path = leads.origin, leads.path
         if address not in peer.origins:
-            not_followed = (clean(link, 300),)
+            not_followed.append(clean(link, 300))
             break
     else:
-        not_followed = (clean(link, 300),)
-    return Listing(participant, tuple(datasets), not_followed)
+        not_followed.append(f"more than {PAGES} pages")
+    return Listing(participant, tuple(datasets), tuple(not_followed))
 
 
 async def find(world: World, peer: Peer, text: str) -> Found:
@@ -124,7 +129,9 @@ def only(peer: Peer, text: str, matching: Sequence[Found]) -> Found:
         raise Hidden(f"{peer.name} shows no dataset {clean(text, 120)!r} to us.", f"saltbridge catalog {peer.name}")
     if len(matching) > 1:
         shown = ", ".join(f"{each.title} ({each.id})" for each in matching[:4])
-        raise Malformed(f"{clean(text, 120)!r} is more than one dataset of {peer.name}.", shown, "Give the id of one.", code="name.ambiguous")
+        raise Malformed(
+            f"{clean(text, 120)!r} is more than one dataset of {peer.name}.", shown, "Give the id of one.", code="name.ambiguous"
+        )
     return matching[0]
 
 
@@ -188,7 +195,9 @@ def checked_grant(content: bytes, digest: str, peer: str) -> str:
     try:
         return parse_grant(content).canonical()
     except InvalidGrant as error:
-        raise Malformed(f"The grant of {peer} cannot be read.", error.what, error.next, code="grant.unreadable", where=error.where) from error
+        raise Malformed(
+            f"The grant of {peer} cannot be read.", error.what, error.next, code="grant.unreadable", where=error.where
+        ) from error
 
 
 async def describe(world: World, peer: Peer, dataset: Found) -> Found:
@@ -265,6 +274,12 @@ def best_offer(world: World, dataset: Found) -> Json:
     return min(usable, key=lambda offer: order.index(for_you(world, "", offer).outcome))
 
 
+def purposes_of(policy: Policy) -> tuple[str, ...]:
+    """The purposes that accepting these terms declares."""
+    said = [atom for rule in policy.permissions for atom in atoms(rule.constraints) if atom.operand == PURPOSE]
+    return tuple(dict.fromkeys(value for atom in said for value in atom.values))
+
+
 def narrow(offer: Json, purpose: Sequence[str]) -> Json:
     """The offer for these purposes only: its purpose constraints are narrowed, absent ones added."""
     wanted = list(dict.fromkeys(purpose))
@@ -288,26 +303,17 @@ def narrow(offer: Json, purpose: Sequence[str]) -> Json:
 
 def root(peer: Peer) -> str:
     """The root of a Saltbridge peer, beside its DSP base."""
-    return peer.address.removesuffix(VERSION_PATH)
+    return peer.address.removesuffix(f"/dsp/{DSP_VERSION}")
 
 
 def next_link(header: str, base: str) -> str:
     """The target of `rel="next"` in a Link header, absolute; '' when there is none."""
-    from urllib.parse import urljoin
-
     for entry in header.split(",<") if header else ():
         target, _, parameters = entry.strip().lstrip("<").partition(">")
         rels = [value.strip(' "') for name, _, value in (each.strip().partition("=") for each in parameters.split(";")) if name == "rel"]
         if any("next" in rel.split() for rel in rels):
             return urljoin(base, target)
     return ""
-
-
-def split_address(url: str) -> tuple[str, str]:
-    """(origin, path and query) of a URL, the origin as cards write it."""
-    parts = urlsplit(url)
-    origin = f"{parts.scheme}://{parts.netloc}".lower()
-    return origin, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def _datasets(page: Json) -> Iterator[Json]:
@@ -322,7 +328,9 @@ def _good(answer: Answer, peer: Peer, what: str) -> Answer:
         return answer
     code, reasons = wire.read_error(answer.body)
     if answer.status >= 500:
-        raise PeerUnreachable(f"{peer.name} answered {answer.status}.", clean("; ".join(reasons), 300), "Try again later.", code="peer.failing")
+        raise PeerUnreachable(
+            f"{peer.name} answered {answer.status}.", clean("; ".join(reasons), 300), "Try again later.", code="peer.failing"
+        )
     why = [clean(text, 300) for text in reasons] or [f"It answered {answer.status}."]
     advice = f"saltbridge peer ping {peer.name}" if answer.status == 401 else f"saltbridge catalog {peer.name}"
     raise PeerRefused(what, why[0], advice, code=clean(code, 120) or f"http.{answer.status}", details=why[1:], by=peer.name)
@@ -342,9 +350,29 @@ def _narrow_rule(rule: Json, constraint: Json) -> Json:
     return rule | {"constraint": [*kept, constraint]}
 
 
+# How an operator reads on after "role": what the provider demands of us.
+_MUST = {
+    "eq": "must be",
+    "neq": "must not be",
+    "isAnyOf": "must be one of",
+    "isNoneOf": "must be none of",
+    "lteq": "was over at",
+    "lt": "was over at",
+    "gteq": "begins at",
+    "gt": "begins at",
+}
+
+
 def _no(verdict: Verdict) -> str:
-    text = verdict.reasons[0].text if verdict.reasons else "its terms allow nobody"
-    return clean(f"no: {text}", 200)
+    """`no: role must be second-life`, from the first cause."""
+    if not verdict.reasons:
+        return "no: its terms allow nobody"
+    said, _, note = verdict.reasons[0].text.partition(" - ")
+    words_ = said.split(" ", 2)
+    if len(words_) == 3 and words_[1] in _MUST:
+        said = f"{words_[0]} {_MUST[words_[1]]} {words_[2].strip('[]')}"
+        note = ""
+    return clean(f"no: {said}{f' - {note}' if note else ''}", 200)
 
 
 def _shown(world: World, peer: Peer, dataset: Found) -> Json:

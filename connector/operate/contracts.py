@@ -20,7 +20,7 @@ from connector.protocol.negotiation import State as S
 from connector.records import Agreement, Asset, Json, Negotiation, Step, Transfer
 from policies.errors import Invalid
 from policies.odrl import parse_policy
-from policies.terms import narrows, purposes_of
+from policies.terms import narrows
 
 PATIENCE = 30.0  # seconds that a request waits for a peer to answer
 GLANCE = 0.25  # seconds between two looks when no change is told (the notice is a hint only)
@@ -42,7 +42,7 @@ async def open(world: World, peer: str, dataset: str, *, purpose: Sequence[str] 
         asked = catalogs.narrow(asked, purpose)
     _check_narrower(asked, offer)
     return await negotiate.request(
-        world, other, asked | {"target": found.id}, grant=grant, view=found.view, purpose=purposes_of(parse_policy(rules(asked)))
+        world, other, asked | {"target": found.id}, grant=grant, view=found.view, purpose=catalogs.purposes_of(parse_policy(rules(asked)))
     )
 
 
@@ -90,7 +90,11 @@ async def concluded(world: World, process: Negotiation, seconds: float = PATIENC
 async def list_negotiations(world: World, *, peer: str = "", state: str = "", waiting: bool = False, limit: int = 200) -> list[Json]:
     """Negotiations, the latest change first."""
     async with world.store.transaction() as tx:
-        asked = {"peer": (await names.peer(tx, peer)).id if peer else "", "state": state.upper(), "waits_for": "operator" if waiting else ""}
+        asked = {
+            "peer": (await names.peer(tx, peer)).id if peer else "",
+            "state": state.upper(),
+            "waits_for": "operator" if waiting else "",
+        }
         found = await tx.find(Negotiation, limit=10_000, **{key: value for key, value in asked.items() if value})
         found = sorted(found, key=lambda each: each.changed, reverse=True)[:limit]
         return [negotiation_json(each, await names.peer_name(tx, each.peer)) for each in found]
@@ -179,7 +183,9 @@ async def decline(world: World, text: str, reason: str = "") -> Negotiation:
     """Say no to what waits for us: an offer of theirs, or a request that asks for our approval."""
     process = await _known(world, text)
     if not process.waits_for and process.place.state != S.OFFERED:
-        raise Illegal("Nothing here waits for your answer.", f"The negotiation is {process.place.state}.", "saltbridge contract list --waiting")
+        raise Illegal(
+            "Nothing here waits for your answer.", f"The negotiation is {process.place.state}.", "saltbridge contract list --waiting"
+        )
     code = "offer.declined" if process.side == "consumer" else "request.declined"
     return await negotiate.act(world, process.id, _ending(code, reason or "The operator declined."))
 

@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -231,7 +230,9 @@ class _Source:
         if answer.status == 200:
             return answer
         if answer.status >= 500:
-            raise PeerUnreachable(f"{self.peer.name}'s data endpoint answered {answer.status}.", next="Try again later.", code="peer.failing")
+            raise PeerUnreachable(
+                f"{self.peer.name}'s data endpoint answered {answer.status}.", next="Try again later.", code="peer.failing"
+            )
         raise _refused_pull(self, answer, what)
 
 
@@ -273,7 +274,10 @@ async def _whole(world: World, source: _Source, wish: Wish, story: Story) -> Jso
     battery = wish.battery or _battery_of(source.agreement.scope)
     if not battery:
         raise Malformed(
-            "Which battery?", f"The agreement covers {title(source.agreement.dataset, source.agreement.view)}.", "Give --battery ID.", code="input.missing"
+            "Which battery?",
+            f"The agreement covers {title(source.agreement.dataset, source.agreement.view)}.",
+            "Give --battery ID.",
+            code="input.missing",
         )
     grant = _grant(source.agreement)
     fetched = await _fetch(source, battery, grant)
@@ -359,7 +363,9 @@ def _tree(body: bytes, peer: Peer) -> Any:
     try:
         return read_json(body)
     except Invalid as error:
-        raise Malformed(f"What {peer.name} sent cannot be read.", error.what, error.next, where=error.where, code="data.unreadable") from error
+        raise Malformed(
+            f"What {peer.name} sent cannot be read.", error.what, error.next, where=error.where, code="data.unreadable"
+        ) from error
 
 
 async def _keep(world: World, source: _Source, fetched: Fetched) -> list[Received]:
@@ -454,5 +460,3 @@ def _row(each: Received) -> Json:
         "receipt": each.receipt,
         "revision": each.revision,
     }
-
-

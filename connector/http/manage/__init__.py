@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from aiohttp import web
 
 from connector.ports import World
 
-from . import passports, policies, views
+from . import audit, contracts, passports, peers, policies, received, status, views
 
 
-def routes(world: World) -> list[web.RouteDef]:
-    """Every route of the operator API over this world."""
-    return [route for noun in (passports, views, policies) for route in noun.routes(world)]
+def routes(world: World, card: Callable[[], Mapping[str, Any]]) -> list[web.RouteDef]:
+    """Every route of the operator API over this world; `card` gives our own peer card as it is now."""
+    nouns = (status, passports, views, policies, contracts, received, audit)
+    return [*peers.routes(world, card), *(route for noun in nouns for route in noun.routes(world))]
