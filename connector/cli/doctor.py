@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import typer
@@ -173,14 +173,14 @@ def _secrets(config: Config) -> Iterator[Finding]:
 
 
 def _certificates(config: Config) -> Iterator[Finding]:
-    from cryptography import x509
-
-    from connector.http.app import tls_context
-
     for side in (config.dataspace, config.operator):
         certificate, key = config.path(side.tls_cert), config.path(side.tls_key)
         if certificate is None or key is None:
             continue
+        from cryptography import x509
+
+        from connector.http.app import tls_context
+
         try:
             tls_context(certificate, key)
             ends = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
@@ -247,23 +247,22 @@ CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
 
 def is_running(config: Config) -> bool:
     """Does this home's node answer at its operator address, with this home's token?"""
+    return _told(config, "/status") is not None
+
+
+def _told(config: Config, path: str) -> Any:
+    """What the running node says; None when none runs, or when it cannot be asked."""
     from .client import Client
 
     try:
-        Client.from_home(config.home).get("/status")
-    except SaltbridgeError:
-        return False
-    return True
+        return Client.from_home(config.home).get(path)
+    except (SaltbridgeError, OSError):
+        return None
 
 
 def _peers_clocks(config: Config) -> Iterator[tuple[str, float]]:
-    """(name, our clock minus theirs in seconds) for peers that answer; asks the running node who they are."""
-    from .client import Client
-
-    try:
-        known = Client.from_home(config.home).get("/peers")
-    except SaltbridgeError:
-        return
+    """(name, our clock minus theirs in seconds) for peers that answer; the running node says who they are."""
+    known = _told(config, "/peers") or []
     peers = known if isinstance(known, list) else known.get("peers", [])
     for peer in peers[:5]:
         with contextlib.suppress(OSError, HTTPException, ValueError, TypeError, ssl.SSLError):

@@ -1,0 +1,129 @@
+"""A checklist before the first message: each failure has its fix, and one failure is enough for exit code 1."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from connector.cli.doctor import Finding, examine, lines
+from connector.cli.init import make
+from connector.cli.main import main
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A new node on two ports that were free a moment ago."""
+    made = tmp_path / "node"
+    monkeypatch.setenv("SALTBRIDGE_HOME", str(made))
+    with socket.socket() as first, socket.socket() as second:
+        for probe in (first, second):
+            probe.bind(("127.0.0.1", 0))
+        ports = [probe.getsockname()[1] for probe in (first, second)]
+    make(made, name="node", port=ports[0], profile="development")
+    settings = made / "saltbridge.toml"
+    settings.write_text(settings.read_text().replace(f":{ports[0] + 1}", f":{ports[1]}"))
+    return made
+
+
+def outcomes(home: Path) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for finding in examine(home):
+        found.setdefault(finding.check, set()).add(finding.outcome)
+    return found
+
+
+def test_a_new_node_is_well_and_its_address_is_not_tried_before_it_runs(home: Path) -> None:
+    found = outcomes(home)
+    assert found.pop("address") == {"warning"}
+    assert set(found) >= {"settings", "disk", "clock", "database", "keys", "ports"}
+    assert "failed" not in {outcome for all in found.values() for outcome in all}
+
+
+def _exposed_key(home: Path) -> None:
+    (home / "keys" / "dsp.jwk").chmod(0o644)
+
+
+def _exposed_token(home: Path) -> None:
+    (home / "operator.token").chmod(0o640)
+
+
+def _no_token(home: Path) -> None:
+    (home / "operator.token").unlink()
+
+
+def _no_keys(home: Path) -> None:
+    for file in (home / "keys").iterdir():
+        file.unlink()
+    (home / "keys").rmdir()
+
+
+def _damaged(home: Path) -> None:
+    (home / "saltbridge.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
+
+
+def _no_database(home: Path) -> None:
+    (home / "saltbridge.db").unlink()
+
+
+def _set(section: str, line: str) -> Callable[[Path], None]:
+    def change(home: Path) -> None:
+        settings = home / "saltbridge.toml"
+        settings.write_text(settings.read_text().replace(f"[{section}]", f"[{section}]\n{line}", 1))
+
+    return change
+
+
+def _production(home: Path) -> None:
+    settings = home / "saltbridge.toml"
+    settings.write_text(settings.read_text().replace('profile = "development"', 'profile = "production"'))
+
+
+BREAKS = [
+    (_exposed_key, "keys", "chmod 600"),
+    (_exposed_token, "keys", "chmod 600"),
+    (_no_token, "keys", "chmod 600"),
+    (_no_keys, "keys", "backup"),
+    (_damaged, "database", "backup"),
+    (_no_database, "database", "backup"),
+    (_production, "profile", "development"),
+    (_set("dataspace", 'public_url = "http://no-such-host.invalid"'), "address", "public_url"),
+    (_set("dataspace", "listen_at = 1"), "settings", "dataspace.listen"),
+    (_set("operator", 'tls_cert = "a.pem"\ntls_key = "b.pem"'), "tls", "PEM"),
+]
+
+
+@pytest.mark.parametrize(("breaks", "check", "fix"), BREAKS)
+def test_what_is_broken_fails_with_its_fix(home: Path, breaks: Callable[[Path], None], check: str, fix: str) -> None:
+    breaks(home)
+    failed = [finding for finding in examine(home) if finding.outcome == "failed"]
+    assert {finding.check for finding in failed} == {check}
+    assert all(fix in finding.fix for finding in failed), failed
+
+
+def test_a_port_of_another_program_is_named_with_its_setting(home: Path) -> None:
+    port = int((home / "saltbridge.toml").read_text().split('listen = "127.0.0.1:')[1].split('"')[0])
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        failed = [finding for finding in examine(home) if finding.outcome == "failed"]
+    assert [(finding.check, str(port) in finding.text, "dataspace.listen" in finding.fix) for finding in failed] == [("ports", True, True)]
+
+
+def test_the_command_says_it_for_people_and_for_programs(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--home", str(home)]) == 0
+    assert "0 failed" in capsys.readouterr().out
+    _exposed_token(home)
+    assert main(["doctor", "--home", str(home), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert {tuple(finding) for finding in found} == {("check", "outcome", "text", "fix")}
+    assert "failed" in {finding["outcome"] for finding in found}
+
+
+def test_a_failure_is_followed_by_its_fix() -> None:
+    shown = lines([Finding("disk", "failed", "1 MB free", "Make room."), Finding("clock", "ok", "fine")])
+    assert shown[0].split() == ["failed", "disk", "1", "MB", "free"] and shown[1].strip() == "fix: Make room."
+    assert shown[-1] == "2 checks: 1 failed, 0 warnings"
