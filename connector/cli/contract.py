@@ -59,10 +59,7 @@ def list_(
     Example: saltbridge contract list --waiting
     """
     client = Client.from_home()
-    if agreements:
-        rows = client.get("/agreements", peer=peer)
-    else:
-        rows = client.get("/negotiations", peer=peer, waiting=waiting)
+    rows = client.get("/agreements", peer=peer) if agreements else client.get("/negotiations", peer=peer, waiting=waiting)
     if json:
         table.print_json(rows)
         return

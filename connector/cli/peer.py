@@ -138,7 +138,7 @@ def show(name: Name, json: table.Json = False) -> None:
             ("address", shown["address"]),
             ("origins", [*shown["origins"], *shown["data_origins"]]),
             ("fingerprint", shown["fingerprint"]),
-            ("next key", "announced" if shown["next_key"] else ""),
+            ("next key", f"{shown['next_fingerprint']} (announced)" if shown["next_fingerprint"] else ""),
             ("we vouch for", _spelled(shown["claims"]) or "nothing"),
             ("it says", _spelled(shown["wishes"])),
             ("blocked", shown["blocked"]),

@@ -14,9 +14,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin
 
-from catalog.publish import grant_digest_of
-
 from catalog.asset import split_view_asset_id
+from catalog.publish import grant_digest_of
 from connector.addresses import read_address
 from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
 from connector.exchange.conversation import transact
@@ -68,9 +67,7 @@ class Listing:
 async def catalog(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Json:
     """A peer's catalog as its operator API answer; raises PeerUnreachable, PeerRefused, Malformed."""
     listing = await fetch(world, peer, filter)
-    shown = []
-    for found in listing.datasets:
-        shown.append(_shown(world, peer, await describe(world, peer, found)))
+    shown = [_shown(world, peer, await describe(world, peer, found)) for found in listing.datasets]
     notes = list(listing.notes)
     if listing.participant and listing.participant != peer.id:
         notes.append(f"The catalog says it is of {clean(listing.participant, 200)}, not of {peer.id}.")
@@ -118,7 +115,7 @@ async def find(world: World, peer: Peer, text: str) -> Found:
             raise Hidden(f"{peer.name} shows no dataset {clean(text, 120)}.", f"saltbridge catalog {peer.name}")
         return await describe(world, peer, found(wire.read_dataset(_good(answer, peer, f"your request for {text}").body)))
     listing = await fetch(world, peer)
-    named = [each for each in listing.datasets if each.view == text or each.id == text]
+    named = [each for each in listing.datasets if text in (each.view, each.id)]
     matching = named or [each for each in listing.datasets if each.id.startswith(text) or each.title.startswith(text)]
     return await describe(world, peer, only(peer, text, matching))
 

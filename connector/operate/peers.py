@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from connector.addresses import read_address
@@ -29,31 +29,27 @@ Claims = Mapping[str, tuple[str, ...]]
 _CLAIM = re.compile(r"[A-Za-z0-9._~:/#-]{1,200}")
 
 
-class Card(Protocol):
-    """What a peer card says, as the identity adapter read it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A peer card as the identity adapter read and checked it."""
 
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def address(self) -> str: ...
-    @property
-    def origins(self) -> tuple[str, ...]: ...
-    @property
-    def key(self) -> Json: ...
-    @property
-    def next_key(self) -> Json | None: ...
-    @property
-    def wishes(self) -> Claims: ...
+    id: str
+    name: str
+    address: str  # DSP base URL, no trailing slash
+    origins: tuple[str, ...]
+    key: Json
+    fingerprint: str
+    next_key: Json | None = None
+    next_fingerprint: str = ""
+    wishes: Claims = field(default_factory=dict)
+    document: Json = field(default_factory=dict)
 
 
 class Cards(Protocol):
     """The identity adapter's way with cards; the skin hands it in (`connector.identity.static` is one)."""
 
     def read_card(self, json: object) -> Card: ...
-    def fingerprint(self, json: object) -> str: ...
-    def same_fingerprint(self, one: str, other: str) -> bool: ...
+    def fingerprint(self, jwk: Mapping[str, Any]) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +66,14 @@ class Wish:
 
 def own(world: World, cards: Cards, document: Mapping[str, Any]) -> Json:
     """Our own card to give away, and the fingerprint to tell by another way."""
-    return {"card": dict(document), "fingerprint": cards.fingerprint(document), "id": world.me.id, "name": world.me.name}
+    card = cards.read_card(dict(document))
+    return {
+        "card": card.document,
+        "fingerprint": card.fingerprint,
+        "next_fingerprint": card.next_fingerprint,
+        "id": world.me.id,
+        "name": card.name,
+    }
 
 
 async def fetch(world: World, cards: Cards, url: str) -> Json:
@@ -95,10 +98,10 @@ async def look(world: World, cards: Cards, document: Json) -> Json:
         "name": _slug(known.name if known else card.name),
         "address": card.address,
         "origins": list(card.origins),
-        "fingerprint": cards.fingerprint(document),
+        "fingerprint": card.fingerprint,
         "wishes": _lists(card.wishes),
         "key": _key_is(known, card),
-        "known_fingerprint": cards.fingerprint(known.card) if known else "",
+        "known_fingerprint": cards.fingerprint(known.key) if known else "",
         "card": document,
     }
 
@@ -109,13 +112,13 @@ async def add(world: World, cards: Cards, wish: Wish) -> Json:
     Raises Malformed when the fingerprint is not the card's, Clash when the name is another peer's.  A changed key that
     is not confirmed blocks the peer: the answer says so in `blocked`.
     """
-    card, printed = cards.read_card(wish.card), cards.fingerprint(wish.card)
+    card = cards.read_card(wish.card)
     if card.id == world.me.id:
         raise Malformed("This is our own card.", next="Give it to the other operator, and add theirs here.", code="peer.self")
-    if not cards.same_fingerprint(wish.fingerprint, printed):
+    if not same_fingerprint(wish.fingerprint, card.fingerprint):
         raise Malformed(
             "The fingerprint is not that of the card." if wish.fingerprint else "A card is trusted by its fingerprint.",
-            f"The card has {printed}.",
+            f"The card has {card.fingerprint}.",
             "Ask the other operator, by another way, which one is right.",
             code="peer.fingerprint",
         )
@@ -129,8 +132,10 @@ async def add(world: World, cards: Cards, wish: Wish) -> Json:
         if changed:
             peer = tx.put(peer)
             event = "peer.added" if known is None else "peer.blocked" if peer.blocked and not known.blocked else "peer.changed"
-            tx.note(Note(event=event, subject=peer.id, data={"name": peer.name, "claims": _lists(peer.claims), "fingerprint": printed}))
-        return row(peer) | {"changed": changed, "new": known is None, "fingerprint": printed}
+            tx.note(
+                Note(event=event, subject=peer.id, data={"name": peer.name, "claims": _lists(peer.claims), "fingerprint": card.fingerprint})
+            )
+        return row(peer) | {"changed": changed, "new": known is None, "fingerprint": card.fingerprint}
 
     return await transact(world, work)
 
@@ -173,8 +178,8 @@ async def show(world: World, cards: Cards, text: str) -> Json:
     async with world.store.transaction() as tx:
         peer = await names.peer(tx, text)
         running = {kind.kind: await tx.count(kind, peer=peer.id) for kind in (Negotiation, Agreement, Transfer)}
-    printed = cards.fingerprint(peer.card) if peer.card else ""
-    return row(peer) | {"fingerprint": printed, "next_key": peer.next_key is not None, "with": running, "card": peer.card}
+    announced = cards.fingerprint(peer.next_key) if peer.next_key else ""
+    return row(peer) | {"fingerprint": cards.fingerprint(peer.key), "next_fingerprint": announced, "with": running, "card": peer.card}
 
 
 async def remove(world: World, text: str, *, dry_run: bool = False) -> Json:
@@ -210,6 +215,12 @@ def checked_claims(claims: Mapping[str, Sequence[str]]) -> Claims:
         if values:
             kept[name] = tuple(dict.fromkeys(values))
     return kept
+
+
+def same_fingerprint(one: str, other: str) -> bool:
+    """Whether two fingerprints are equal however they were typed; an empty or shortened one equals nothing."""
+    typed, known = (re.sub(r"[\s:-]", "", text).lower() for text in (one, other))
+    return typed == known and re.fullmatch(r"[0-9a-f]{64}", known) is not None
 
 
 # --- inside --------------------------------------------------------------------------------------
