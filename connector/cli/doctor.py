@@ -179,13 +179,12 @@ def _certificates(config: Config) -> Iterator[Finding]:
             continue
         from cryptography import x509
 
-        from connector.http.app import tls_context
-
         try:
-            tls_context(certificate, key)
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
             ends = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
-        except (SaltbridgeError, ValueError, OSError) as error:
-            yield Finding("tls", "failed", str(error), "Give a PEM certificate chain and its key.")
+        except (ValueError, OSError) as error:
+            text = f"{certificate} and {key} do not serve: {error}"
+            yield Finding("tls", "failed", text, "Give a PEM certificate chain and its key.")
             continue
         left = ends - datetime.now(UTC)
         text = f"{certificate} is valid to {ends:%Y-%m-%d}"

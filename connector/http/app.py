@@ -61,7 +61,7 @@ def operator_app(world: World, settings: Settings, routes: Iterable[web.RouteDef
 
     def guard(request: web.Request) -> web.Request:
         _check_host(request, settings.hosts)
-        if not request.path.startswith("/health"):
+        if request.path not in ("/health", "/health/ready"):
             _check_token(request, secret)
         if request.path == IMPORT:
             check_entity(request, settings.upload_bytes, PACKAGES)

@@ -21,6 +21,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.typedefs import Handler, Middleware
 
+from catalog.errors import Invalid as InvalidCatalog
 from connector import errors, log
 from connector.ports import Conflict, Replayed
 from connector.protocol import wire
@@ -107,7 +108,7 @@ def understand(error: Exception, family: Family) -> errors.SaltbridgeError | Non
         case errors.SaltbridgeError():
             # Misconfigured has no business inside a request: its text speaks of files and settings.
             return None if isinstance(error, errors.Misconfigured) and family is not Family.OPERATOR else error
-        case InvalidPolicy() | InvalidPassport():
+        case InvalidCatalog() | InvalidPolicy() | InvalidPassport():
             return errors.Malformed(error.what, next=error.next, where=error.where, code="content.invalid")
         case Replayed():
             return errors.Unauthenticated("nonce used before")

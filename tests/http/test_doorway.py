@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from catalog.errors import Invalid as InvalidCatalog
 from connector import errors
 from connector.http.doorway import JSON, VISIT, Family, check_entity, doorway, read_body, steps
 from connector.ports import Conflict, Replayed
@@ -62,6 +63,7 @@ ANSWERS = [
     (errors.PeerUnreachable("Nobody there."), 503, "peer.unreachable"),
     (Replayed(), 401, "identity.unknown"),
     (InvalidPolicy("permission 1", "no action", "add one"), 400, "content.invalid"),
+    (InvalidCatalog("filter", "no operator", "add one"), 400, "content.invalid"),
     (InvalidPassport("carbon", "no number", "write one"), 400, "content.invalid"),
     (web.HTTPNotFound(), 404, "not.found"),
     (web.HTTPRequestEntityTooLarge(10, 11), 413, "limit.exceeded"),
