@@ -66,9 +66,7 @@ def product_identifier(text: str) -> Identifier:
 
 def _gs1_keys(text: str, path: str) -> dict[str, str]:
     segments = [unquote(segment) for segment in path.split("/") if segment]
-    begins = next(
-        (place for place, each in enumerate(segments[:-1]) if each in _GS1_PRIMARY and _looks_primary(each, segments[place + 1])), None
-    )
+    begins = next((place for place, (key, value) in enumerate(pairwise(segments)) if _looks_primary(key, value)), None)
     if begins is None:
         return {}
     pairs = dict(zip(segments[begins::2], segments[begins + 1 :: 2], strict=False))
@@ -87,7 +85,7 @@ def _looks_primary(key: str, value: str) -> bool:
     digits = _GS1_PRIMARY[key]
     if key == "8003":
         return len(value) >= digits and value[:digits].isdecimal()
-    return value.isdecimal() and len(value) == digits if digits else 0 < len(value) <= 30
+    return value.isascii() and value.isdecimal() and len(value) == digits if digits else 0 < len(value) <= 30
 
 
 def operator_identifier(text: str) -> Identifier:
