@@ -77,7 +77,7 @@ def dataset_of(offer_id: str) -> str | None:
     return None if read is None else read[1]
 
 
-def grants_digest_of(policy: Policy) -> str | None:
+def grant_digest_of(policy: Policy) -> str | None:
     """The digest of the one grant the policy names (grant operand or Catena-X contract reference); None for none or several."""
     named = grants_named(policy)
     if len(named) != 1:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from .imply import Memo, flat, implies, normal
 from .odrl import Condition, Constraint, Duty, Policy, Rule, action_of, atoms, constraints_of, spelled
-from .operands import CONTRACT_REFERENCE, GRANT
+from .operands import CONTRACT_REFERENCE, GRANT, PURPOSE, USAGE_PURPOSE
 from .operators import SETS
 
 P = TypeVar("P", bound=Policy)
@@ -73,6 +73,15 @@ def grants_named(policy: Policy) -> frozenset[str]:
         elif constraint.operand == CONTRACT_REFERENCE:
             found.update(value for value in constraint.values if value.startswith(GRANT_PREFIX))
     return frozenset(found)
+
+
+def purposes_of(policy: Policy) -> tuple[str, ...]:
+    """The purposes that accepting these terms declares, in the order they stand (grants.md 9)."""
+    found: dict[str, None] = {}
+    for constraint in constraints_of(policy):
+        if constraint.operand in (PURPOSE, USAGE_PURPOSE):
+            found |= dict.fromkeys(constraint.values)
+    return tuple(found)
 
 
 def grant_mismatch(requested: Policy, offered: Policy) -> bool:

@@ -28,7 +28,7 @@ async def catalog(world: World, caller: Caller, message: CatalogRequest, cursor:
     """
     try:
         query = parse_filter(list(message.filter))
-        after = decode_cursor(cursor, world.secret, caller.participant, query) if cursor else ""
+        after = decode_cursor(world.secret, caller.participant, query, cursor) if cursor else ""
     except Invalid as error:
         raise Malformed(error.what, "This catalog filters by EDC QuerySpec.", error.next, where=error.where) from error
     async with world.store.transaction() as tx:
@@ -37,7 +37,7 @@ async def catalog(world: World, caller: Caller, message: CatalogRequest, cursor:
         participant=world.me.id, catalog_id=f"{world.me.id}#catalog", service_id=_service(world),
         service_url=world.me.dsp, datasets=datasets,
     )  # fmt: skip
-    return body, encode_cursor(last, world.secret, caller.participant, query) if more else "", ""
+    return body, encode_cursor(world.secret, caller.participant, query, last) if more else "", ""
 
 
 async def _page(

@@ -132,7 +132,7 @@ async def opened(tx: Transaction, talk: Talk, caller: Caller, pid: str, message:
 async def check_quota(world: World, tx: Transaction, talk: Talk, caller: Caller) -> None:
     """A peer may keep only so many processes open (503: passing, and no reason to terminate)."""
     running = 0
-    for state in [*talk.state, "OPENING"]:
+    for state in [*map(str, talk.state), "OPENING"]:
         if state not in talk.final:
             running += await tx.count(talk.record, peer=caller.participant, state=str(state))
     if running >= world.limits.open_processes:

@@ -18,8 +18,7 @@ from connector.protocol.transfer import Message as T
 from connector.protocol.transfer import State as TS
 from connector.records import Agreement, Asset, ContractDefinition, Decision, Json, Negotiation, Transfer
 from policies.errors import Invalid
-from policies.odrl import Policy, parse_policy, render
-from policies.operands import operands_of
+from policies.odrl import Policy, operands_of, parse_policy, render
 
 from . import offers
 from .facts import decision, file, gather, judge, refusal

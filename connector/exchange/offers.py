@@ -16,6 +16,7 @@ from connector.ports import Caller, Transaction, World
 from connector.records import Asset, ContractDefinition, Grant, Json, PolicyDefinition
 from policies.errors import Invalid
 from policies.odrl import parse_policy
+from submodels.audience import beyond_public
 from submodels.grant import parse_grant
 
 from .facts import gather, judge
@@ -50,7 +51,7 @@ async def restricted(tx: Transaction, asset: Asset) -> bool:
     if asset.form != "view":
         return False
     grant = await tx.get(Grant, asset.grant)
-    return grant is None or parse_grant(grant.content).ceiling != "public"
+    return grant is None or bool(beyond_public(parse_grant(grant.content)))
 
 
 def _guarded(access: Json, contract: Json, world: World) -> bool:

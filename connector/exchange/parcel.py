@@ -157,5 +157,10 @@ async def _receipted(world: World, permit: release.Permit, redacted: Redacted, p
         tx.note(Note(event="pull", subject=redacted.battery, data=data))
 
     await transact(world, work)
-    headers = {"Saltbridge-Receipt": receipt, "Saltbridge-Revision": redacted.revision, "Saltbridge-Battery": redacted.battery}
+    headers = {
+        "Saltbridge-Receipt": receipt,
+        "Saltbridge-Revision": redacted.revision,
+        "Saltbridge-Battery": redacted.battery,
+        "Saltbridge-Documents": ",".join(document.id for document in redacted.documents),
+    }
     return Parcel(parcel.body, parcel.media_type, parcel.filename, parcel.etag, headers)

@@ -1,0 +1,109 @@
+"""The wiring, all of it on one page: settings in, a running node out.
+
+`build` makes the adapters and hands them to floor 2 as one `World`; tests bring their own identity, decider or clock.
+Nothing is registered, discovered or injected: what a node consists of is what stands here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from connector.config import Config, read_token
+from connector.dataplane.tokens import HmacTokens
+from connector.errors import Misconfigured
+from connector.exchange import deliver
+from connector.exchange.decide import ProductDecider
+from connector.http.app import dataspace_app, listen, operator_app, tls_context
+from connector.http.manage import routes
+from connector.http.outbound import Outbound
+from connector.http.peer import HttpCourier
+from connector.http.settings import Settings
+from connector.identity import keys
+from connector.identity.static import StaticIdentity, card
+from connector.ports import Clock, Decider, Identity, Limits, Me, Store, SystemClock, World
+from connector.storage.sqlite import open_sqlite
+from policies.operands import canonical
+
+# What a consumer accepts without asking its operator where [negotiation] accept says nothing: terms that bind time,
+# purpose and the grant, and what only the provider checks.
+ACCEPTED = ("grant", "purpose", "role", "participant", "odrl:dateTime", "inForceDate")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that is built and not yet running."""
+
+    world: World
+    config: Config
+    outbound: Outbound
+    dataspace: web.Application
+    operator: web.Application
+
+
+def build(
+    config: Config, *, identity: Identity | None = None, decider: Decider | None = None, clock: Clock | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Node:  # fmt: skip
+    """Make the node of a configuration; Misconfigured when its keys, token or database do not serve."""
+    clock = clock or SystemClock()
+    ring = keys.load(config.keys)
+    me = Me(
+        id=config.participant.id, name=config.participant.name, public_url=config.dataspace.public_url, wishes=config.participant.claims
+    )
+    store = _store(config, clock)
+    identity = identity or StaticIdentity(store, clock, ring.dsp, me)
+    outbound = Outbound(
+        allow_private=config.outbound.allow_private, timeout=config.outbound.timeout, max_bytes=config.outbound.max_bytes
+    )
+    limits = Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
+    world = World(
+        me=me, store=store, clock=clock, identity=identity, courier=HttpCourier(outbound, identity), data=outbound,
+        tokens=HmacTokens(ring.data), decider=decider or ProductDecider(), limits=limits, secret=ring.seal,
+        accept=frozenset(canonical(operand) for operand in config.negotiation.accept or ACCEPTED), extra=extra or {},
+    )  # fmt: skip
+    settings = Settings(
+        card=lambda: card(me, ring.dsp), token=read_token(config), hosts=config.operator.known_hosts,
+        upload_bytes=config.limits.upload_bytes,
+    )  # fmt: skip
+    return Node(world, config, outbound, dataspace_app(world, settings), operator_app(world, settings, routes(world, settings.card)))
+
+
+def _store(config: Config, clock: Clock) -> Store:
+    scheme, _, rest = config.store.url.partition(":")
+    if scheme != "sqlite":
+        next = 'Set [store] url = "sqlite:saltbridge.db".'
+        raise Misconfigured(f"No store for {scheme}: addresses.", "This version keeps its data in SQLite.", next)
+    path = str(config.home / rest) if rest != ":memory:" else rest
+    return open_sqlite(path, clock, writer=config.participant.name, synchronous=config.store.synchronous)
+
+
+@contextlib.asynccontextmanager
+async def running(node: Node) -> AsyncIterator[Node]:
+    """Listen and deliver until the block ends; then finish what is being answered and close the database."""
+    config, world = node.config, node.world
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(world.store.close)
+        await stack.enter_async_context(node.outbound)
+        for app, section, setting in (
+            (node.dataspace, config.dataspace, "dataspace.listen"),
+            (node.operator, config.operator, "operator.listen"),
+        ):
+            own = section is config.operator or config.dataspace.tls == "own"
+            tls = tls_context(config.path(section.tls_cert), config.path(section.tls_key)) if own else None
+            runner = await listen(app, section.address.host, section.address.port, setting=setting, tls=tls)
+            stack.push_async_callback(runner.cleanup)
+        loop = asyncio.create_task(deliver.run(world), name="deliver")
+        stack.push_async_callback(_end, loop)
+        yield node
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
