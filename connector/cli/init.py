@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -40,10 +40,14 @@ def init(
     home: Home = None,
     name: Annotated[str, typer.Option("--name", help="What people call this node.")] = "",
     id: Annotated[str, typer.Option("--id", help="Participant id; did:web of the public address when left out.")] = "",
-    port: Annotated[int, typer.Option("--port", min=1, max=65534, help="Dataspace port; the operator's is the next one.")] = 7401,
+    port: Annotated[int, typer.Option("--port", min=1, max=65534, help="Dataspace port.")] = 7401,
+    operator_port: Annotated[int, typer.Option("--operator-port", min=0, max=65535, help="Operator port; the next one when left out.")] = 0,
     public_url: Annotated[str, typer.Option("--public-url", help="Where peers reach this node, e.g. https://maker.example")] = "",
     allow_private: Annotated[
         list[str] | None, typer.Option("--allow-private", metavar="NETWORK", help="Private network it may call; repeatable.")
+    ] = None,
+    claim: Annotated[
+        list[str] | None, typer.Option("--claim", metavar="NAME=VALUE", help="What peers are asked to vouch for; repeatable.")
     ] = None,
     profile: Annotated[Profile, typer.Option("--profile", help="production refuses what only a trial may do.")] = "development",
 ) -> None:
@@ -53,13 +57,25 @@ def init(
     """
     from connector.cli.client import home_dir
 
-    made = make(home or home_dir(), name=name, id=id, port=port, public_url=public_url, allow_private=allow_private or (), profile=profile)
+    made = make(
+        home or home_dir(), name=name, id=id, port=port, operator_port=operator_port, public_url=public_url,
+        allow_private=allow_private or (), claims=_claims(claim or ()), profile=profile,
+    )  # fmt: skip
     for line in report(made):
         print(line)
 
 
 def make(
-    home: Path, *, name: str = "", id: str = "", port: int = 7401, public_url: str = "", allow_private: Sequence[str] = (), profile: Profile
+    home: Path,
+    *,
+    name: str = "",
+    id: str = "",
+    port: int = 7401,
+    operator_port: int = 0,
+    public_url: str = "",
+    allow_private: Sequence[str] = (),
+    claims: Mapping[str, Sequence[str]] | None = None,
+    profile: Profile,
 ) -> Made:
     """Make the home of a node; Misconfigured when there is one already, or when a value does not fit.  Nothing is overwritten."""
     from connector.config import FILE, KEYS, load
@@ -69,7 +85,8 @@ def make(
         if (home / taken).exists():
             next = f"saltbridge --home {home} serve starts it; choose another --home for a new one."
             raise Misconfigured(f"There is a node in {home} already.", f"{home / taken} exists and is never overwritten.", next)
-    settings = render(name or home.resolve().name or "node", id, port, public_url, allow_private, profile)
+    ports = (port, operator_port or port + 1)
+    settings = render(name or home.resolve().name or "node", id, ports, public_url, allow_private, claims or {}, profile)
     with _workshop(home) as made:
         (made / FILE).write_text(settings, encoding="utf-8")
         config = load(made, {})
@@ -81,7 +98,10 @@ def make(
     return Made(home, load(home, {}))
 
 
-def render(name: str, id: str, port: int, public_url: str, allow_private: Sequence[str], profile: Profile) -> str:
+def render(
+    name: str, id: str, ports: tuple[int, int], public_url: str, allow_private: Sequence[str],
+    claims: Mapping[str, Sequence[str]], profile: Profile,
+) -> str:  # fmt: skip
     """The text of a new saltbridge.toml: what was asked for, and the rest as comments."""
     tls = "proxy" if public_url.startswith("https:") else "off"
     chosen_id = f"id = {_toml(id)}" if id else '# id = "did:web:..."                # left out: did:web of public_url'
@@ -91,6 +111,8 @@ def render(name: str, id: str, port: int, public_url: str, allow_private: Sequen
         if allow_private
         else '# allow_private = ["10.0.0.0/8"]  # else public addresses only'
     )
+    claimed = ", ".join(f"{_toml(claim)} = {_toml(list(values))}" for claim, values in claims.items())
+    wishes = f"claims = {{ {claimed} }}" if claimed else '# claims = { role = ["recycler"] }'
     return f"""\
 # Settings of this node.  Each may also come from the environment: SALTBRIDGE_DATASPACE__LISTEN.
 # `saltbridge config show` prints all of them, and where each value came from.
@@ -100,17 +122,17 @@ profile = {_toml(profile)}  # demo | development | production
 [participant]
 {chosen_id}
 name = {_toml(name)}
-# claims = {{ role = ["recycler"] }}   # what peers are asked to vouch for; a wish, believed by nobody
+{wishes}   # what peers are asked to vouch for; a wish, believed by nobody
 
 [dataspace]                           # the side that peers call
-listen = "127.0.0.1:{port}"
+listen = "127.0.0.1:{ports[0]}"
 {chosen_url}
 tls = {_toml(tls)}                           # own (certificate files) | proxy (TLS ends before this node) | off (never in production)
 # tls_cert = "tls/chain.pem"
 # tls_key = "tls/key.pem"
 
 [operator]                            # the side that you call; needs the token
-listen = "127.0.0.1:{port + 1}"
+listen = "127.0.0.1:{ports[1]}"
 token_file = "{TOKEN}"
 # hosts = ["localhost"]               # names it answers to; left out: the listen address and localhost
 # exposed = false                     # production: true admits an address that others can reach (with TLS)
@@ -148,6 +170,19 @@ def report(made: Made) -> list[str]:
         f"  {command} serve",
         f"  {command} peer card",
     ]
+
+
+def _claims(given: Sequence[str]) -> dict[str, list[str]]:
+    """`role=recycler` as a claim; several values of one name add up."""
+    from connector.errors import Malformed
+
+    claims: dict[str, list[str]] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals and value.strip()):
+            raise Malformed(f"{text!r} is no claim.", next="Write it as NAME=VALUE: --claim role=recycler", code="input.invalid")
+        claims.setdefault(name.strip(), []).append(value.strip())
+    return claims
 
 
 @contextlib.contextmanager

@@ -26,8 +26,12 @@ PATIENCE = 30.0  # seconds that a request waits for a peer to answer
 GLANCE = 0.25  # seconds between two looks when no change is told (the notice is a hint only)
 
 
-async def open(world: World, peer: str, dataset: str, *, purpose: Sequence[str] = (), terms: Json | None = None) -> Negotiation:
+async def open(
+    world: World, peer: str, dataset: str, *, purpose: Sequence[str] = (), terms: Json | None = None, as_is: bool = False
+) -> Negotiation:
     """Ask a peer for a dataset as its catalog offers it, narrowed to `purpose`, or under narrower `terms` of our own.
+
+    `as_is` sends wider terms too: the provider may answer them with an offer of its own.
 
     Raises Hidden when the peer shows no such dataset, Malformed when the grant's bytes do not hash to the dataset's id
     or the terms are wider than offered, PeerUnreachable.
@@ -40,7 +44,8 @@ async def open(world: World, peer: str, dataset: str, *, purpose: Sequence[str] 
     asked = _with_terms(offer, terms) if terms else offer
     if purpose:
         asked = catalogs.narrow(asked, purpose)
-    _check_narrower(asked, offer)
+    if not as_is:
+        _check_narrower(asked, offer)
     return await negotiate.request(
         world, other, asked | {"target": found.id}, grant=grant, view=found.view, purpose=catalogs.purposes_of(parse_policy(rules(asked)))
     )

@@ -82,3 +82,11 @@ async def show(world: World, text: str) -> Json:
         process = await names.transfer(tx, text)
         shown = transfer_json(process, await names.peer_name(tx, process.peer))
     return shown | {"endpoint": str(process.data_address.get("endpoint", ""))}
+
+
+async def data_address(world: World, text: str) -> Json:
+    """Where a started transfer of ours is pulled, with its token: for the operator's own programs."""
+    async with world.store.transaction() as tx:
+        process = await names.transfer(tx, text)
+    endpoint, authorization, _ = await transfer.endpoint(world, process.id)
+    return {"transfer": process.id, "endpoint": endpoint, "authorization": authorization}

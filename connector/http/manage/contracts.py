@@ -22,12 +22,16 @@ class CatalogBody(Body):
 
 
 class NegotiationBody(Body):
-    """`offer` narrows the terms (rules only); `propose` offers one of our datasets instead; `wait` is in seconds."""
+    """`offer` narrows the terms (rules only); `as_is` sends it even where it is wider, for the provider to answer.
+
+    `propose` offers one of our datasets instead; `wait` is in seconds.
+    """
 
     peer: str
     dataset: str
     purpose: list[str] = []
     offer: dict[str, Any] | None = None
+    as_is: bool = False
     propose: bool = False
     wait: float = 30.0
 
@@ -72,7 +76,7 @@ def _negotiations(world: World) -> list[web.RouteDef]:
         if body.propose:
             process = await contracts.propose(world, body.peer, body.dataset)
         else:
-            process = await contracts.open(world, body.peer, body.dataset, purpose=body.purpose, terms=body.offer)
+            process = await contracts.open(world, body.peer, body.dataset, purpose=body.purpose, terms=body.offer, as_is=body.as_is)
         return answer(await contracts.concluded(world, process, min(body.wait, LONGEST_WAIT)), 201)
 
     async def listing(request: web.Request) -> web.Response:
@@ -176,6 +180,9 @@ def _transfers(world: World) -> list[web.RouteDef]:
     async def timeline(request: web.Request) -> web.Response:
         return answer(await contracts.transfer_timeline(world, request.match_info["id"]))
 
+    async def address(request: web.Request) -> web.Response:
+        return answer(await transfers.data_address(world, request.match_info["id"]))
+
     async def move(request: web.Request) -> web.Response:
         body = await read(request, world, AnswerBody)
         process = await transfers.move(world, request.match_info["id"], request.match_info["verb"], body.reason)
@@ -186,5 +193,6 @@ def _transfers(world: World) -> list[web.RouteDef]:
         web.get(f"{BASE}/transfers", listing),
         web.get(f"{BASE}/transfers/{{id}}", show),
         web.get(f"{BASE}/transfers/{{id}}/timeline", timeline),
+        web.get(f"{BASE}/transfers/{{id}}/dataaddress", address),
         web.post(f"{BASE}/transfers/{{id}}/{{verb:{'|'.join(transfers.VERBS)}}}", move),
     ]
