@@ -52,7 +52,10 @@ def read_folder(files: Mapping[str, bytes]) -> Batch:
     findings: list[Finding] = []
     layers: list[LayerIn] = []
     for name, owner, part in _layers(files):
-        tree, odd = normalise(part, read_json(files[name], where=name))
+        try:
+            tree, odd = normalise(part, read_json(files[name], where=name))
+        except Invalid as error:
+            raise Invalid(name, error.what, error.next) from None
         findings.extend(Finding(f"{name}: {each.where}", each.what, each.next, each.severity) for each in odd)
         layers.append(LayerIn(owner=owner, part=part, tree=tree))
     if not layers:
