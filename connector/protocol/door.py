@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from connector.errors import Malformed
+from connector.errors import Malformed, TooLarge
 
 from .plain import Json, cut, pointer
 from .vocabulary import DSP_CONTEXT, PINNED_CONTEXTS
@@ -17,8 +17,11 @@ _MAX_CONTEXTS = 8
 _KEYWORDS = frozenset({"@id", "@type", "@value", "@language", "@direction"})
 
 
-def admit(document: Any, *types: str) -> Json:
-    """The document in the plain form of DSP 2025-1, without `@context`; Malformed unless its `@type` is one of `types`."""
+def admit(document: Any, *types: str, foreign_values: int = 10_000) -> Json:
+    """The document in the plain form of DSP 2025-1, without `@context`; Malformed unless its `@type` is one of `types`.
+
+    Under foreign contexts it may hold at most `foreign_values` values (TooLarge): they cost 25 microseconds each, on the loop.
+    """
     if not isinstance(document, dict):
         raise Malformed("The message is not a JSON object.", "DSP 2025-1 messages are objects.", "Send one object.")
     contexts = _contexts(document)
@@ -30,9 +33,15 @@ def admit(document: Any, *types: str) -> Json:
             "Send the message to its own endpoint, with @type as the specification spells it.",
             where="/@type",
         )
-    _refuse_keywords(document)
+    values = _refuse_keywords(document)
     if contexts == {DSP_CONTEXT}:
         return {key: value for key, value in document.items() if key != "@context"}
+    if values > foreign_values:
+        raise TooLarge(
+            "The message has too many values for its contexts.",
+            f"At most {foreign_values} are read under contexts other than that of DSP 2025-1.",
+            f"Send less in one message, or send it under {DSP_CONTEXT} alone.",
+        )
     from .jsonld import plain  # late: a node without EDC peers never pays for PyLD
 
     return plain(document)
@@ -66,11 +75,13 @@ def _contexts(document: Json) -> set[str]:
     return set(contexts)
 
 
-def _refuse_keywords(document: Json) -> None:
-    """Below the root no `@context`, nowhere a keyword that plain JSON and JSON-LD would read differently."""
+def _refuse_keywords(document: Json) -> int:
+    """Below the root no `@context`, nowhere a keyword that plain JSON and JSON-LD would read differently.  Counts values."""
+    values = 0
     level: list[tuple[Any, tuple[Any, ...]]] = [(document, ())]
     while level:
         value, path = level.pop()
+        values += len(value)
         if isinstance(value, dict):
             for key, item in value.items():
                 if key.startswith("@") and key not in _KEYWORDS and not (key == "@context" and not path):
@@ -84,3 +95,4 @@ def _refuse_keywords(document: Json) -> None:
                     level.append((item, (*path, key)))
         else:
             level.extend((item, (*path, index)) for index, item in enumerate(value) if isinstance(item, dict | list))
+    return values

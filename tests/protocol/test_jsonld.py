@@ -5,7 +5,7 @@ import json
 import pytest
 from pyld import jsonld as pyld
 
-from connector.errors import Malformed
+from connector.errors import Malformed, TooLarge
 from connector.protocol import contexts
 from connector.protocol.door import admit
 from connector.protocol.vocabulary import (
@@ -159,6 +159,13 @@ def test_terms_do_not_leak_from_one_message_to_the_next(examples):
     for name in ("contract-agreement-message.json", "catalog.json", "contract-request-message.json", "catalog.json"):
         document = json.loads(examples[name])
         assert admit({**document, "@context": BOTH}, document["@type"]) == admit(document, document["@type"])
+
+
+def test_the_costly_door_is_narrower():
+    document = {"@type": "CatalogRequestMessage", "filter": ["x"] * 10_001}
+    assert admit({**document, "@context": [DSP_CONTEXT]}, "CatalogRequestMessage")
+    with pytest.raises(TooLarge):
+        admit({**document, "@context": BOTH}, "CatalogRequestMessage")
 
 
 def test_nothing_is_ever_fetched():

@@ -76,14 +76,17 @@ def test_stricter_than_the_official_schema_on_purpose(examples, official, path, 
         schemas.check(document["@type"], document)
 
 
-def test_several_faults_are_listed_at_once():
+def test_a_fault_in_a_list_is_named_by_its_place():
+    rule = {"action": "use", "constraint": [{"leftOperand": "a"}] * 10_000}
     with pytest.raises(Malformed) as caught:
-        address = {"@type": "DataAddress", "endpointProperties": []}
-        schemas.check("TransferRequestMessage", {"consumerPid": 1, "agreementId": "a", "format": "f", "dataAddress": address})
+        schemas.check(
+            "ContractRequestMessage",
+            {"consumerPid": "c", "offer": {"@id": "o", "@type": "Offer", "permission": [rule]}, "providerPid": "p"},
+        )
     error = caught.value
-    assert error.why == "DSP 2025-1 demands it of a TransferRequestMessage."
-    assert len([error.what, *error.details]) == 4
-    assert any(text.startswith("/dataAddress/endpointProperties: ") for text in error.details)
+    assert error.what == "operator is missing in constraint[0]."
+    assert error.why == "DSP 2025-1 demands it of a ContractRequestMessage."
+    assert error.where == "/offer/permission/0/constraint/0"
 
 
 def test_no_value_of_the_peer_is_quoted():
