@@ -188,7 +188,7 @@ async def _read(
         return None
     if await _applied_there(world, talk, letter, process, origins):
         return await _settle(world, talk, letter, b"")
-    return await _refused(world, talk, letter, code or "peer.refused", [f"The peer answered {answer.status}.", *reason])
+    return await _refused(world, talk, letter, code or "peer.refused", list(reason) or [f"The peer answered {answer.status}, no reason given."])
 
 
 async def _settle(world: World, talk: Talk, letter: Letter, body: bytes) -> Letter | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,12 +31,12 @@ from submodels.documents import MEDIA_TYPES
 from submodels.errors import Invalid
 from submodels.grant import AttributeGrant, parse_grant
 from submodels.table import PARTS
-from submodels.value import read_json, write_json
-from submodels.view import walk
+from submodels.value import read_json, walk, write_json
 
 DOCUMENT = "document"
 COMPLETION_SECONDS = 5.0
 MAX_DOCUMENTS = 100  # of one battery
+_STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,100}")
 
 
 @dataclass(slots=True)
@@ -325,9 +326,16 @@ async def _document(source: _Source, battery: str, id: str) -> tuple[Json, bytes
     about = {
         "id": clean(id, 200),
         "media_type": media_type if media_type in MEDIA_TYPES else "application/octet-stream",
+        "filename": _file_name(id, media_type, answer.body),
         "receipt": clean(answer.headers.get("saltbridge-receipt", ""), 80),
     }
     return about, answer.body
+
+
+def _file_name(id: str, media_type: str, body: bytes) -> str:
+    """A copy's name from the document's id where that is in our alphabet, else from its hash; never the peer's file name."""
+    stem = id if _STEM.fullmatch(id) and ".." not in id else f"document-{hashlib.sha256(body).hexdigest()[:16]}"
+    return stem + MEDIA_TYPES.get(media_type, ".bin")
 
 
 def check(grant: AttributeGrant, parts: Mapping[str, Any]) -> tuple[int, list[str]]:
@@ -335,9 +343,10 @@ def check(grant: AttributeGrant, parts: Mapping[str, Any]) -> tuple[int, list[st
     elements: set[tuple[str, ...]] = set()
     outside: list[str] = []
     for part, tree in parts.items():
-        for path, _, _ in walk(part, tree):
+        for path, element, _ in walk(part, tree):
             template = tuple("*" if step.isdigit() else step for step in path)
-            elements.add((part, *template))
+            if element is None or not element.by_document:  # handover entries count as documents
+                elements.add((part, *template))
             if not grant.allows(part, template):
                 outside.append("/".join((part, *path)))
     return len(elements), outside

@@ -91,13 +91,13 @@ class Acts:
     async def offer_views(self) -> None:
         """Views under terms: what the law shows to everyone, and what a contract grants beyond."""
         self.tell.step(2, "The maker offers views of it")
-        short = {"permission": [{"action": "use", "constraint": _short_terms()}]}
-        await self.maker.call("put", "/policies/recycler-for-seconds", {"policy": short})
+        customer = {"permission": [{"action": "use", "constraint": [_constraint("role", "eq", "oem"), _end(f"{UNTIL}T23:59:59Z")]}]}
+        await self.maker.call("put", "/policies/customer", customer)
         for wish in (
             {"view": "public", "model": MODEL, "policy": "any-peer"},
             {"view": "dismantling", "model": MODEL, "policy": "recycler", "until": UNTIL},
             {"view": "condition", "battery": FIRST, "policy": "second-life", "until": UNTIL},
-            {"view": "supplier", "battery": FIRST, "policy": "supplier", "until": UNTIL},
+            {"view": "supplier", "battery": FIRST, "policy": "customer"},
         ):
             await self.maker.call("post", "/offers", wish)
         offers = await self.maker.call("get", "/offers")
@@ -181,7 +181,7 @@ class Acts:
         """A contract that runs out while it is held."""
         until = datetime.now(UTC) + SHORT
         terms = {"permission": [{"action": "use", "constraint": _short_terms(until)}]}
-        await self.maker.call("put", "/policies/recycler-for-seconds", {"policy": terms})
+        await self.maker.call("put", "/policies/recycler-for-seconds", terms)
         await self.maker.call("post", "/offers", {"view": "dismantling", "battery": THIRD, "policy": "recycler-for-seconds"})
         self.tell.step(7, f"A contract over battery {THIRD} that lasts {SHORT.total_seconds():.0f} seconds")
         catalog = await self.recycler.call("post", "/catalog", {"peer": "maker"})
@@ -299,9 +299,12 @@ def _constraint(name: str, operator: str, value: str) -> dict[str, str]:
     return {"leftOperand": operand, "operator": operator, "rightOperand": value}
 
 
-def _short_terms(until: datetime | None = None) -> list[dict[str, str]]:
-    end = (until or datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return [_constraint("role", "eq", "recycler"), _constraint("dateTime", "lteq", end)]
+def _end(instant: str) -> dict[str, str]:
+    return _constraint("dateTime", "lteq", instant)
+
+
+def _short_terms(until: datetime) -> list[dict[str, str]]:
+    return [_constraint("role", "eq", "recycler"), _end(until.strftime("%Y-%m-%dT%H:%M:%SZ"))]
 
 
 def _scope(row: Mapping[str, Any]) -> str:

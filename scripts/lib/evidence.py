@@ -93,8 +93,8 @@ def preview_cells(preview: Mapping[str, Any]) -> dict[str, str]:
     withheld: Counter[str] = Counter()
     for each in preview["parts"]:
         for line in each["lines"]:
-            if line["mark"] not in ("●", "·"):
-                withheld[str(line["reason"]).removeprefix("withheld: ")] += 1
+            if line["mark"] == "withheld":
+                withheld[str(line["reason"])] += 1
     return {
         "public_anyway": str(preview["public_anyway"]),
         "withheld": str(sum(withheld.values())),
