@@ -30,3 +30,16 @@ def _from(path: str, key: str, about: str) -> Callable[[str], list[tuple[str, st
 peers = _from("/peers", "name", "id")
 negotiations = _from("/negotiations", "id", "title")
 transfers = _from("/transfers", "id", "state")
+models = _from("/passports", "model", "status")
+views = _from("/views", "view", "title")
+policies = _from("/policies", "policy", "terms")
+
+
+def batteries(incomplete: str) -> list[tuple[str, str]]:
+    """Our own batteries, by id."""
+    try:
+        rows = replace(Client.from_home(), timeout=SECONDS).get("/passports")
+    except (SaltbridgeError, OSError):
+        return []
+    ids = [(str(each["battery"]), str(row["model"])) for row in rows for each in row["batteries"]]
+    return [each for each in ids if each[0].startswith(incomplete)]

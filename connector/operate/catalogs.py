@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote, urljoin
 
 from catalog.asset import split_view_asset_id
+from catalog.dcat import TITLE
 from catalog.publish import grant_digest_of
 from connector.addresses import read_address
 from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
@@ -136,7 +137,7 @@ def found(dataset: Json) -> Found:
     """A catalog's dataset in plain form."""
     id = dataset["@id"]
     split = split_view_asset_id(id)
-    named = dataset.get("title") or dataset.get("dct:title") or dataset.get("dcterms:title") or ""
+    named = next((dataset[key] for key in (TITLE, "dct:title", "title") if dataset.get(key)), "")
     named = clean(named.get("@value", "") if isinstance(named, dict) else named, 200) if isinstance(named, str | dict) else ""
     view = named.partition(" · ")[0] if split else ""
     return Found(
@@ -367,8 +368,9 @@ def _no(verdict: Verdict) -> str:
     said, _, note = verdict.reasons[0].text.partition(" - ")
     words_ = said.split(" ", 2)
     if len(words_) == 3 and words_[1] in _MUST:
-        said = f"{words_[0]} {_MUST[words_[1]]} {words_[2].strip('[]')}"
-        note = ""
+        value = words_[2].strip("[]")
+        must = "must be" if words_[1] == "isAnyOf" and "," not in value else _MUST[words_[1]]
+        said, note = f"{words_[0]} {must} {value}", ""
     return clean(f"no: {said}{f' - {note}' if note else ''}", 200)
 
 

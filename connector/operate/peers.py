@@ -80,7 +80,7 @@ async def fetch(world: World, cards: Cards, url: str) -> Json:
     """A card from an address (its did.json, or the root of a node), and what adding it would do; nothing is trusted yet."""
     read = read_address(url)
     address = url if read.path.endswith(".json") else url.rstrip("/") + WELL_KNOWN
-    answer = await world.data.fetch(address, accept="application/did+json, application/json")
+    answer = await world.data.fetch(address, origins=(read.origin,), accept="application/did+json, application/json")
     if answer.status != 200:
         raise PeerUnreachable(
             f"{address} answered {answer.status}.", "A card was expected there.", "Ask for the card as a file.", code="peer.card"

@@ -247,11 +247,11 @@ def _refused_pull(source: _Source, answer: Answer, what: str) -> PeerRefused:
     except (ValueError, RecursionError):
         pass
     texts = [text for text in texts if text != f"decision {decision}"]
-    whys = texts[1:-1] if len(texts) >= 3 else texts
+    whys = texts[1:-1] if len(texts) >= 3 else texts[:1]
     return PeerRefused(
         what,
         whys[0] if whys else f"Its data endpoint answered {answer.status}.",
-        texts[-1] if len(texts) >= 3 else f"saltbridge catalog {source.peer.name}",
+        texts[-1] if len(texts) >= 2 else f"saltbridge catalog {source.peer.name}",
         code=clean(code, 120) or f"http.{answer.status}",
         decision=decision,
         details=whys[1:],

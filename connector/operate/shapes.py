@@ -14,7 +14,8 @@ from connector.errors import PeerRefused
 from connector.records import Agreement, Json, Negotiation, Step, Transfer
 from connector.text import clean, utc
 from policies.errors import Invalid
-from policies.odrl import parse_policy
+from policies.odrl import atoms, parse_policy
+from policies.operands import ROLE
 from policies.words import in_words
 
 _DECISION = re.compile(r"decision (d-[0-9a-z]{1,40})")
@@ -136,10 +137,13 @@ def refused(process: Negotiation | Transfer, peer: str, what: str) -> PeerRefuse
     if texts and (numbered := _DECISION.fullmatch(texts[-1])):
         decision = numbered.group(1)
         texts.pop()
-    asked, whys, next = _split(texts, structured=bool(decision))
+    whys, next = _split(texts, structured=bool(decision))
     ours = process.place.by == "us"
+    wanted = "" if ours or not process.place.code.startswith("policy.constraint") else _claim_wanted(process)
+    if wanted:
+        next = f"ask {peer} to vouch (saltbridge peer add ... --claim {wanted}), or ask for another view: saltbridge catalog {peer}"
     return PeerRefused(
-        asked or what,
+        what,
         whys[0] if whys else "It gave no reason.",
         next or f"See every message: saltbridge {'contract' if isinstance(process, Negotiation) else 'transfer'} timeline",
         code=clean(process.place.code, 120) or "peer.refused",
@@ -151,8 +155,20 @@ def refused(process: Negotiation | Transfer, peer: str, what: str) -> PeerRefuse
     )
 
 
-def _split(texts: Sequence[str], *, structured: bool) -> tuple[str, Sequence[str], str]:
-    """(what, why, next): a Saltbridge peer writes them in this order and ends with its decision; others write reasons only."""
+def _split(texts: Sequence[str], *, structured: bool) -> tuple[Sequence[str], str]:
+    """(why, next): a Saltbridge peer writes what, why, next and its decision in this order; others write reasons only."""
     if structured and len(texts) >= 3:
-        return texts[0], texts[1:-1], texts[-1]
-    return "", texts, ""
+        return texts[1:-1], texts[-1]
+    return texts, ""
+
+
+def _claim_wanted(process: Negotiation | Transfer) -> str:
+    """`role=recycler` where the offer asks for a role: what the provider would have to vouch for."""
+    if isinstance(process, Transfer):
+        return ""
+    try:
+        policy = parse_policy(rules(process.offer))
+    except Invalid:
+        return ""
+    asked = [each for rule in policy.permissions for each in atoms(rule.constraints) if each.operand == ROLE and each.values]
+    return clean(f"role={asked[0].values[0]}", 100) if asked else ""
