@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.cli import complete
 from connector.cli.client import Client, part
 from connector.cli.table import Column, DryRun, Json, instant, note, print_json, say, table
 from connector.errors import Malformed
@@ -33,7 +34,10 @@ def import_(
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
-    """Import a battery model with its items; the same input twice changes nothing."""
+    """Import a model with its batteries.
+
+    The same input twice changes nothing; a value that cannot be right stores nothing.
+    """
     content, media_type = _read(source)
     done = Client.from_home().upload("/passports/import", content, media_type, dry_run=dry_run)
     if json:
@@ -53,8 +57,11 @@ def import_(
 
 
 @app.command(epilog="Example: saltbridge passport publish EV-72")
-def publish(model: Annotated[str, typer.Argument(help="The model's id.")], json: Json = False) -> None:
-    """Publish a model: what the law makes public is served, and views of it can be offered."""
+def publish(model: Annotated[str, typer.Argument(help="The model's id.", autocompletion=complete.models)], json: Json = False) -> None:
+    """Publish a model, so that views of it can be offered.
+
+    What the law makes public is served from then on, without a contract.
+    """
     done = Client.from_home().post(f"/passports/{part(model)}/publish")
     if json:
         print_json(done)
@@ -100,11 +107,14 @@ def list_(json: Json = False) -> None:
 
 @app.command(epilog="Example: saltbridge passport show EV-72.000017 --part materials")
 def show(
-    battery: Annotated[str, typer.Argument(help="A battery (id, serial, any identifier) or a model.")],
+    battery: Annotated[str, typer.Argument(help="A battery (id, serial, any identifier) or a model.", autocompletion=complete.batteries)],
     only: Annotated[str, typer.Option("--part", help="One part: nameplate, materials, circularity ...")] = "",
     json: Json = False,
 ) -> None:
-    """Show your own passport of a battery, whole; of a model, what it holds."""
+    """Show your own passport of a battery, or a model.
+
+    Of a template's draft: its elements.
+    """
     content, _ = Client.from_home().download(f"/passports/{part(battery)}", part=only)
     if json or only:
         # The bytes as they came: a number keeps its digits (3.70 stays 3.70).

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.cli import complete
 from connector.cli.client import Client, part
 from connector.cli.table import Column, Json, Yes, confirm, note, print_json, say, table
 from connector.errors import Malformed
 
 app = typer.Typer(no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(help="A policy's name: ready-made or yours.")]
+Id = Annotated[str, typer.Argument(help="A policy's name: ready-made or yours.", autocompletion=complete.policies)]
 
 
 @app.command("list", epilog="Example: saltbridge policy list")
@@ -48,7 +49,10 @@ def put(
     file: Annotated[Path, typer.Argument(help="ODRL JSON with permission, prohibition, obligation.")],
     json: Json = False,
 ) -> None:
-    """Keep terms under a name; terms that nobody can satisfy are kept with a warning."""
+    """Keep terms under a name.
+
+    Terms that nobody can satisfy are kept with a warning.
+    """
     kept = Client.from_home().put(f"/policies/{part(id)}", _json(_text(file), file))
     if json:
         print_json(kept)
@@ -69,7 +73,10 @@ def delete(id: Id, yes: Yes = False) -> None:
 
 @app.command(epilog="Example: saltbridge policy check terms.json")
 def check(file: Annotated[Path, typer.Argument(help="ODRL JSON.")], json: Json = False) -> None:
-    """Find what would silently never match in a policy file, with its line; needs no running node."""
+    """Find what would silently never match in a file.
+
+    With its line; needs no running node.
+    """
     from policies.check import check_text
 
     findings = [{"line": each.line, "what": each.what, "next": each.next} for each in check_text(_text(file))]
@@ -86,12 +93,18 @@ def check(file: Annotated[Path, typer.Argument(help="ODRL JSON.")], json: Json =
 
 @app.command(epilog="Example: saltbridge policy explain recycler --fact role=recycler")
 def explain(
-    policy: Annotated[str, typer.Argument(metavar="POLICY|FILE", help="A policy's name, or a file with ODRL or an offer.")],
+    policy: Annotated[
+        str,
+        typer.Argument(metavar="POLICY|FILE", help="A policy's name, or a file with ODRL or an offer.", autocompletion=complete.policies),
+    ],
     participant: Annotated[str, typer.Option("--for", metavar="PEER", help="A peer you know.")] = "",
     fact: Annotated[list[str] | None, typer.Option("--fact", metavar="NAME=VALUE", help="A made-up fact; may be repeated.")] = None,
     json: Json = False,
 ) -> None:
-    """Say what a participant, real or made up, would be told under a policy; nothing is sent."""
+    """Say what a participant would be told, and why.
+
+    A peer you know, or one made up of facts; nothing is sent.
+    """
     file = Path(policy)
     asked: Any = _json(_text(file), file) if file.suffix == ".json" or file.is_file() else policy
     body = {"policy": asked, "participant": participant, "facts": _facts(fact or [])}

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.cli import complete
 from connector.cli.client import Client, part
 from connector.cli.table import Column, Json, Yes, confirm, note, print_json, say, table
 from connector.errors import Malformed
@@ -16,7 +17,7 @@ from connector.text import size
 
 app = typer.Typer(no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(help="The view's name.")]
+Name = Annotated[str, typer.Argument(help="The view's name.", autocompletion=complete.views)]
 
 _MARKS = {"given": "●", "withheld": "○", "public": "·"}
 _OFFERS = (
@@ -40,7 +41,7 @@ _VIEWS = (
 
 @app.command("list", epilog="Example: saltbridge view list --offers")
 def list_(offers: Annotated[bool, typer.Option("--offers", help="Only what is on offer.")] = False, json: Json = False) -> None:
-    """List what is on offer, and the views that can be offered."""
+    """List what is on offer, and what can be offered."""
     client = Client.from_home()
     standing = client.get("/offers")
     views = [] if offers else client.get("/views")
@@ -59,7 +60,7 @@ def list_(offers: Annotated[bool, typer.Option("--offers", help="Only what is on
 
 @app.command(epilog="Example: saltbridge view show dismantling")
 def show(name: Name, json: Json = False) -> None:
-    """Show a view's elements with their classes, its documents, expectations and offers."""
+    """Show a view's elements, documents, expectations."""
     view = Client.from_home().get(f"/views/{part(name)}")
     if json:
         print_json(view)
@@ -83,7 +84,7 @@ def put(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Keep a view of your own, or the ready-made one of that name."""
+    """Keep a view of your own, or a ready-made one."""
     kept = Client.from_home().put(f"/views/{part(name)}", _json_file(file) if file else {})
     if json:
         print_json(kept)
@@ -106,9 +107,11 @@ def delete(name: Name, yes: Yes = False) -> None:
 @app.command(epilog="Example: saltbridge view offer dismantling --model EV-72 --policy recycler --until 2027-12-31")
 def offer(
     name: Name,
-    policy: Annotated[str, typer.Option("--policy", help="Under which terms: a ready-made policy or one of yours.")],
-    model: Annotated[str, typer.Option("--model", help="All batteries of this model, later ones too.")] = "",
-    battery: Annotated[str, typer.Option("--battery", help="This battery only.")] = "",
+    policy: Annotated[str, typer.Option("--policy", help="Under which terms: ready-made or yours.", autocompletion=complete.policies)],
+    model: Annotated[
+        str, typer.Option("--model", help="All batteries of this model, later ones too.", autocompletion=complete.models)
+    ] = "",
+    battery: Annotated[str, typer.Option("--battery", help="This battery only.", autocompletion=complete.batteries)] = "",
     until: Annotated[str, typer.Option("--until", metavar="DATE", help="The last day, to its end in UTC.")] = "",
     purpose: Annotated[list[str] | None, typer.Option("--purpose", help="For these purposes only (declared, not checked).")] = None,
     visible_to: Annotated[
@@ -117,7 +120,10 @@ def offer(
     confirm_with: Annotated[str, typer.Option("--confirm", metavar="auto|ask", help="ask: every contract waits for your yes.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Offer a view of a model or of one battery under a policy; offering again replaces the terms."""
+    """Offer a view under a policy.
+
+    Of a model or of one battery; offering again under the same policy replaces the terms.
+    """
     wish = {
         "view": name,
         "policy": policy,
@@ -157,11 +163,17 @@ def withdraw(
 @app.command(epilog="Example: saltbridge view preview dismantling --as recycler --battery 000017")
 def preview(
     name: Name,
-    battery: Annotated[str, typer.Option("--battery", help="Which battery: id, serial or any identifier.")],
+    battery: Annotated[
+        str, typer.Option("--battery", help="Which battery: id, serial or any identifier.", autocompletion=complete.batteries)
+    ],
     receiver: Annotated[str, typer.Option("--as", metavar="ROLE|PEER", help="As a role, or as a peer you know, would get it.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="A line for every element.")] = False,
     json: Json = False,
 ) -> None:
-    """Show what a receiver would get of one battery and why the rest stays; nothing is sent."""
+    """Show what a receiver would get, and why not more.
+
+    Of one battery; nothing is sent. Documents are given whole.
+    """
     seen = Client.from_home().get(f"/views/{part(name)}/preview", battery=battery, as_=receiver)
     if json:
         print_json(seen)
@@ -171,21 +183,26 @@ def preview(
     for each in seen["parts"]:
         say("")
         say(f"  {each['title']}")
-        _print_lines([_preview_row(line, line["path"]) for line in _collapsed(each["lines"])])
+        lines = each["lines"] if every else _collapsed(each["lines"])
+        _print_lines([_preview_row(line, line["path"]) for line in lines])
     if seen["documents"]:
         say("")
         say("  Documents")
         _print_lines([_preview_row(line, _document_name(line)) for line in seen["documents"]])
+    say("")
     for each in seen["offers"]:
         if each["outcome"] == "yes":
-            say(f"\n  {receiver} would get a contract under {each['definition']}.")
+            say(f"  {receiver} would get a contract under {each['definition']}.")
         else:
             say(f"  {receiver} would get no contract under {each['definition']}: {'; '.join(each['reasons'])}")
 
 
 @app.command(epilog="Example: saltbridge view test dismantling")
-def test(name: Annotated[str, typer.Argument(help="The view's name; without it all of them.")] = "", json: Json = False) -> None:
-    """Run a view's expectations: what must be in it and what must not."""
+def test(
+    name: Annotated[str, typer.Argument(help="The view's name; without it all of them.", autocompletion=complete.views)] = "",
+    json: Json = False,
+) -> None:
+    """Run a view's expectations (must, must_not)."""
     client = Client.from_home()
     names = [name] if name else [each["view"] for each in client.get("/views") if each["stored"]]
     results = [client.post(f"/views/{part(each)}/test") for each in names]
@@ -219,23 +236,19 @@ def _annex(points: list[str]) -> str:
     return f"XIII {', '.join(points)}" if points else ""
 
 
-def _collapsed(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Public elements below one container become one line (`X/**`), so that what is sold stands out."""
-    shown, groups = [], defaultdict(list)
+def _collapsed(lines: list[dict[str, Any]], depth: int = 0) -> list[dict[str, Any]]:
+    """Given elements one by one; others that stay for one reason below one place become one line (`X/**`)."""
+    if len(lines) == 1 or (lines[0]["mark"] == "given" and len({line["mark"] for line in lines}) == 1):
+        return lines
+    if len({(line["mark"], line["reason"], line["note"]) for line in lines}) == 1:
+        points = sorted({point for line in lines for point in line["annex"]})
+        place = "/".join([*lines[0]["path"].split("/")[:depth], f"**  ({len(lines)} elements)"])
+        return [{**lines[0], "path": place, "annex": points}]
+    groups: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for line in lines:
-        head = line["path"].split("/")[0]
-        if line["mark"] != "public":
-            shown.append(line)
-        else:
-            groups[head].append(line)
-    for head, members in groups.items():
-        mixed = any(line["path"].split("/")[0] == head for line in shown)
-        if mixed or len(members) == 1:
-            shown.extend(members)
-        else:
-            points = sorted({point for line in members for point in line["annex"]})
-            shown.append({**members[0], "path": f"{head}/**", "annex": points})
-    return shown
+        groups["/".join(line["path"].split("/")[: depth + 1])].append(line)
+    shown = [line for members in groups.values() for line in _collapsed(members, depth + 1)]
+    return sorted(shown, key=lambda line: list(_MARKS).index(line["mark"]))
 
 
 def _preview_row(line: dict[str, Any], name: str) -> tuple[str, str, str]:
@@ -249,9 +262,9 @@ def _document_name(line: dict[str, Any]) -> str:
 
 
 def _print_lines(rows: list[tuple[str, str, str]]) -> None:
-    """Two columns aligned, the reason behind them; widths come from the rows, at most 64 and 16."""
+    """Two columns aligned, the reason behind them; widths come from the rows, within reason."""
     first = min(64, max((len(row[0]) for row in rows), default=0))
-    second = min(16, max((len(row[1]) for row in rows), default=0))
+    second = min(28, max((len(row[1]) for row in rows), default=0))
     for name, annex, said in rows:
         say(f"    {name:<{first}}  {annex:<{second}}  {said}".rstrip())
 

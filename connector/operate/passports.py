@@ -173,13 +173,16 @@ async def show_model(world: World, model: str) -> Json:
     return await transact(world, work)
 
 
-async def show(world: World, battery: str, part: str = "") -> bytes:
-    """The operator's own whole passport as JSON bytes, number tokens as they came; only one part of it when asked.
+async def show(world: World, name: str, part: str = "") -> bytes:
+    """A battery's whole passport, one part of it, or what a model holds, as JSON bytes with number tokens as they came.
 
-    `{"battery", "model", "revision", "parts": {part key: value}, "documents": [...]}`.
+    `{"battery", "model", "revision", "parts": {part key: value}, "documents": [...]}`, the part's `$value`, or `show_model`.
     """
     async with world.store.transaction() as tx:
-        id = (await names.battery(tx, battery)).id
+        is_model = not part and await tx.get(Model, name) is not None
+        id = "" if is_model else (await names.battery(tx, name)).id
+    if is_model:
+        return write_json(await show_model(world, name))
     seen = await release.operator(world, id)
     if part:
         if part not in seen.parts:

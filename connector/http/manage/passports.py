@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from connector.errors import Hidden
 from connector.http.doorway import read_body
 from connector.operate import passports
 from connector.ports import World
@@ -23,13 +22,7 @@ def routes(world: World) -> list[web.RouteDef]:
         return answer(await passports.list_models(world))
 
     async def show(request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        try:
-            return raw(await passports.show(world, name, request.query.get("part", "")))
-        except Hidden:
-            if "part" in request.query:
-                raise
-            return answer(await passports.show_model(world, name))
+        return raw(await passports.show(world, request.match_info["name"], request.query.get("part", "")))
 
     async def publish(request: web.Request) -> web.Response:
         return answer(await passports.publish(world, request.match_info["name"]))
