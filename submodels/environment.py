@@ -43,7 +43,7 @@ def passport_to_environment(passport: Passport, remainders: Mapping[str, str] | 
     """The passport as AAS JSON: one instance shell, a submodel for each part.
 
     `remainders` (part key -> a layer's remainder) gives back qualifiers, descriptions and elements without value form;
-    it is left out again, for this one export, where the result would not be valid with it.  File values that name a
+    a part's is left out again, for this one export, where the result would not be valid with it.  File values that name a
     document of the passport get `under` before them.  Invalid when the values themselves make no valid environment.
     """
     return write_json(environment(passport, remainders, under=under))
@@ -52,13 +52,25 @@ def passport_to_environment(passport: Passport, remainders: Mapping[str, str] | 
 def environment(passport: Passport, remainders: Mapping[str, str] | None = None, *, under: str = "") -> Object:
     """The same as a tree."""
     kept = {part: _object(read_json(text)) for part, text in (remainders or {}).items() if text}
-    trouble: tuple[str, ...] = ()
-    for rest in [kept, {}] if kept else [{}]:
-        env = _environment(passport, rest, under)
-        trouble = problems(env)
-        if not trouble:
-            return env
-    raise Invalid(passport.battery, f"cannot be written as a valid AAS: {trouble[0]}", "correct the value and import it again")
+    env = _environment(passport, kept, under)
+    if kept and problems(env):
+        env = _environment(passport, _fitting(passport, kept, under), under)
+    trouble = problems(env)
+    if trouble:
+        raise Invalid(passport.battery, f"cannot be written as a valid AAS: {trouble[0]}", "correct the value and import it again")
+    return env
+
+
+def _fitting(passport: Passport, kept: Mapping[str, Object], under: str) -> dict[str, Object]:
+    """The remainders that do no harm, each judged alone: whole, else without concept descriptions, else left out."""
+    fitting: dict[str, Object] = {}
+    for part, rest in kept.items():
+        lighter = {key: value for key, value in rest.items() if key != "concepts"}
+        for candidate in (rest, lighter):
+            if not problems(_environment(passport, {part: candidate}, under)):
+                fitting[part] = candidate
+                break
+    return fitting
 
 
 def _environment(passport: Passport, kept: Mapping[str, Object], under: str) -> Object:
