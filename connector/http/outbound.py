@@ -224,8 +224,10 @@ async def _inflated(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 32)  # by its header gzip or zlib
     began = False
     async for piece in response.content.iter_any():
+        if inflate.eof:
+            raise _Unreadable("more follows the compressed answer")
         began, rest = True, piece
-        while rest:
+        while rest and not inflate.eof:  # past its end zlib consumes nothing more
             yield inflate.decompress(rest, _INFLATED_STEP)
             rest = inflate.unconsumed_tail
     yield inflate.flush()
