@@ -23,10 +23,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for probe in (first, second):
             probe.bind(("127.0.0.1", 0))
         ports = [probe.getsockname()[1] for probe in (first, second)]
-    make(made, name="node", port=ports[0], profile="development")
-    settings = made / "saltbridge.toml"
-    settings.write_text(settings.read_text().replace(f":{ports[0] + 1}", f":{ports[1]}"))
-    return made
+    return make(made, name="node", port=ports[0], operator_port=ports[1], profile="development").home
 
 
 def outcomes(home: Path) -> dict[str, set[str]]:

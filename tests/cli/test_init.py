@@ -64,8 +64,10 @@ def test_a_refused_value_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_what_was_asked_for_stands_in_the_file(tmp_path: Path) -> None:
     config = make(
         tmp_path / "x", name='a "quoted" name', id="did:web:maker.example", public_url="https://maker.example/", profile="production",
-        allow_private=["127.0.0.0/8", "::1/128"],
+        operator_port=9000, allow_private=["127.0.0.0/8", "::1/128"], claims={"role": ["recycler"], "a b": ["x", "y"]},
     ).config  # fmt: skip
+    assert config.operator.listen == "127.0.0.1:9000"
+    assert config.participant.claims == {"role": ("recycler",), "a b": ("x", "y")}
     assert (config.participant.name, config.participant.id) == ('a "quoted" name', "did:web:maker.example")
     assert (config.dataspace.public_url, config.dataspace.tls) == ("https://maker.example", "proxy")
     assert config.outbound.allow_private == ("127.0.0.0/8", "::1/128")
@@ -84,12 +86,12 @@ def test_keys_of_a_demo_are_known_as_such_for_ever(tmp_path: Path) -> None:
     id=st.text(max_size=40).filter(lambda text: text.isprintable()),
 )
 def test_any_name_and_id_survive_the_file(name: str, id: str) -> None:
-    config = read(tomllib.loads(render(name, id, 7401, "", (), "development")), {}, Path("/home/of/node"))
+    config = read(tomllib.loads(render(name, id, (7401, 7402), "", (), {}, "development")), {}, Path("/home/of/node"))
     assert config.participant.name == name and config.participant.id == (id or "did:web:localhost%3A7401")
 
 
 def test_the_comments_of_the_file_are_settings_that_exist() -> None:
-    text = render("n", "", 7401, "", (), "development")
+    text = render("n", "", (7401, 7402), "", (), {}, "development")
     lines = [
         line.removeprefix("# ") if line.startswith("# ") and (" = " in line or line.startswith("# [")) else line
         for line in text.splitlines()
