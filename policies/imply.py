@@ -41,6 +41,14 @@ def normal(condition: Condition) -> tuple[Any, ...]:
     return (condition.operand, condition.operator, *sorted(set(texts)))
 
 
+def understood(condition: Condition) -> bool:
+    """True when every constraint in it has a known operand, an operator that fits it, and values of its type."""
+    if isinstance(condition, Logical):
+        return all(understood(member) for member in condition.of)
+    row = operand(condition.left)
+    return row is not None and condition.operator in row.operators and None not in [_value(row.datatype, text) for text in condition.values]
+
+
 def implies(a: Condition, b: Condition, memo: Memo | None = None) -> bool:
     """`memo` keeps the answers of one comparison, so that nested connectives cost no more than pairs."""
     known: Memo = {} if memo is None else memo

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from .imply import Memo, flat, implies, normal
+from .imply import Memo, flat, implies, normal, understood
 from .odrl import Condition, Constraint, Duty, Policy, Rule, action_of, atoms, constraints_of, spelled
 from .operands import CONTRACT_REFERENCE, GRANT, PURPOSE, USAGE_PURPOSE
 from .operators import SETS
@@ -121,13 +121,16 @@ def _wider_than(rule: Rule, offered: Rule) -> list[str]:
         return [f"action {rule.action[:80]} instead of {offered.action[:80]}"]
     if sorted(map(_key, rule.duties)) != sorted(map(_key, offered.duties)):
         return ["the duties differ"]
-    asked = flat(rule.constraints)
+    asked, given = flat(rule.constraints), flat(offered.constraints)
     memo: Memo = {}
-    return [
+    lost = [
         f"{spelled(condition)} is not kept{_instead(condition, asked)}"
-        for condition in flat(offered.constraints)
+        for condition in given
         if not any(implies(one, condition, memo) for one in asked)
     ]
+    known = {repr(normal(condition)) for condition in given}
+    strange = [one for one in asked if not understood(one) and repr(normal(one)) not in known]
+    return lost + [f"{spelled(one)} is not understood" for one in strange]
 
 
 def _instead(condition: Condition, asked: Iterable[Condition]) -> str:
