@@ -75,18 +75,19 @@ def read_card(json: object) -> Card:
     if following is not None and (not isinstance(following, str) or following not in methods or following == current):
         raise _bad("saltbridge/nextKey", "it must name another verificationMethod")
     key, next_key = methods[current], None if following is None else methods[following]
+    name, wishes = _text(own.get("name"), _NAME, "saltbridge/name"), _wishes(own.get("claims", {}))
     if not jws.bytes_signed_by(own.get("signature"), _signed(document), key):
         raise _bad("saltbridge/signature", "it is not the card's own: the card was changed on its way, or never signed")
     return Card(
         id=id,
-        name=_text(own.get("name"), _NAME, "saltbridge/name"),
+        name=name,
         address=address,
         origins=(read.origin,),
         key=key,
         fingerprint=fingerprint(key),
         next_key=next_key,
         next_fingerprint="" if next_key is None else fingerprint(next_key),
-        wishes=_wishes(own.get("claims", {})),
+        wishes=wishes,
         document=document,
     )
 
