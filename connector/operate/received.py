@@ -11,7 +11,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -34,6 +34,7 @@ from submodels.table import PARTS
 from submodels.value import read_json, walk, write_json
 
 DOCUMENT = "document"
+RETIRED = "agreement.retired"  # the code by which a provider says so, in a termination and at the data endpoint
 COMPLETION_SECONDS = 5.0
 MAX_DOCUMENTS = 100  # of one battery
 _STEM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,100}")
@@ -87,14 +88,15 @@ async def pull(world: World, wish: Wish) -> Json:
     async with world.store.transaction() as tx:
         peer = await names.peer(tx, wish.peer)
     agreement = await _agreement(world, peer, wish, story)
-    process = await _transfer(world, agreement, story)
-    url, token, origins = await transfer.endpoint(world, process.id)
-    source = _Source(world, peer, agreement, process, url, token, origins)
-    answer: Json
-    if wish.path:
-        answer = {"value": await _one_place(source, wish, story)}
-    else:
-        answer = await _whole(world, source, wish, story)
+    try:
+        process = await _transfer(world, agreement, story)
+        url, token, origins = await transfer.endpoint(world, process.id)
+        source = _Source(world, peer, agreement, process, url, token, origins)
+        answer: Json = {"value": await _one_place(source, wish, story)} if wish.path else await _whole(world, source, wish, story)
+    except PeerRefused as error:
+        if error.code == RETIRED:
+            await _mark_retired(world, agreement, error)
+        raise
     await transfer.act(world, process.id, T.COMPLETE)
     ended = await transfers.settled(world, process.id, S.COMPLETED, seconds=COMPLETION_SECONDS)
     story.tell("complete", state=ended.place.state)
@@ -173,6 +175,19 @@ async def _transfer(world: World, agreement: Agreement, story: Story) -> Transfe
         )
     story.tell("transfer", id=process.id, reused=False)
     return process
+
+
+async def _mark_retired(world: World, agreement: Agreement, error: PeerRefused) -> None:
+    """Believe the other party that it retired the agreement: the next pull negotiates anew, what was kept is closed."""
+
+    async def work(tx: Transaction) -> None:
+        now = await tx.get(Agreement, agreement.id)
+        if now is None or now.retired is not None:
+            return
+        tx.put(replace(now, retired=world.clock.now(), retired_by=agreement.peer, retired_why=clean(error.why, 300)))
+        tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": agreement.peer}))
+
+    await transact(world, work)
 
 
 def _means(agreement: Agreement, what: str) -> bool:

@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from catalog.asset import split_view_asset_id
-from connector.errors import PeerRefused
+from connector.errors import PeerRefused, PeerUnreachable
 from connector.records import Agreement, Json, Negotiation, Step, Transfer
-from connector.text import clean, utc
+from connector.text import clean, short, utc
 from policies.errors import Invalid
 from policies.odrl import atoms, parse_policy
 from policies.operands import ROLE
 from policies.words import in_words
 
 _DECISION = re.compile(r"decision (d-[0-9a-z]{1,40})")
-ENDED_BY_PEER = "peer"
+UNREACHABLE = "peer.unreachable"
+OURS = ("operator.", "offer.declined", "request.declined", "agreement.differs", "peer.address")  # codes of endings that we decide
 
 
 def negotiation_json(process: Negotiation, peer: str) -> Json:
@@ -131,21 +132,26 @@ def title(dataset: str, view: str = "") -> str:
     return clean(f"{view or 'view'} · {kind} {name}", 120)
 
 
-def refused(process: Negotiation | Transfer, peer: str, what: str) -> PeerRefused:
-    """A process that ended as the error it stands for; the peer's own words are told apart from ours."""
+def refused(process: Negotiation | Transfer, peer: str, what: str) -> PeerRefused | PeerUnreachable:
+    """A process that ended as the error it stands for: who said no, in whose words; or that nobody answered."""
+    verb = "contract" if isinstance(process, Negotiation) else "transfer"
+    look = f"saltbridge {verb} timeline {short(process.id)}"
+    if process.place.code == UNREACHABLE:
+        return PeerUnreachable(f"{peer} could not be reached.", clean("; ".join(process.place.reason), 300), look)
     texts, decision = [clean(text) for text in process.place.reason], ""
     if texts and (numbered := _DECISION.fullmatch(texts[-1])):
         decision = numbered.group(1)
         texts.pop()
-    whys, next = _split(texts, structured=bool(decision))
-    ours = process.place.by == "us"
+    whys, next = _split(texts, structured="." in process.place.code)
+    # A message that the peer answered with an error ends here, "by us", in the peer's words.
+    ours = process.place.by == "us" and process.place.code.startswith(OURS)
     wanted = "" if ours or not process.place.code.startswith("policy.constraint") else _claim_wanted(process)
     if wanted:
         next = f"ask {peer} to vouch (saltbridge peer add ... --claim {wanted}), or ask for another view: saltbridge catalog {peer}"
     return PeerRefused(
         what,
         whys[0] if whys else "It gave no reason.",
-        next or f"See every message: saltbridge {'contract' if isinstance(process, Negotiation) else 'transfer'} timeline",
+        next or look,
         code=clean(process.place.code, 120) or "peer.refused",
         decision=decision or (process.decision if ours else ""),
         details=whys[1:],

@@ -5,12 +5,12 @@ from __future__ import annotations
 from connector.errors import Clash
 from connector.exchange import transfer
 from connector.operate import names
-from connector.operate.shapes import refused, transfer_json
+from connector.operate.shapes import refused, title, transfer_json
 from connector.ports import World
 from connector.protocol.transfer import FINAL
 from connector.protocol.transfer import Message as M
 from connector.protocol.transfer import State as S
-from connector.records import Json, Transfer
+from connector.records import Agreement, Json, Transfer
 
 PATIENCE = 30.0  # seconds that a request waits for a peer to answer
 GLANCE = 0.25  # seconds between two looks when no change is told (the notice is a hint only)
@@ -59,7 +59,9 @@ async def started(world: World, process: Transfer, seconds: float = PATIENCE) ->
     if now.place.state == S.TERMINATED:
         async with world.store.transaction() as tx:
             peer = await names.peer_name(tx, now.peer)
-        raise refused(now, peer, "your transfer")
+            agreement = await tx.get(Agreement, now.agreement)
+        named = title(agreement.dataset, agreement.view) if agreement else now.agreement
+        raise refused(now, peer, f'your transfer of "{named}"')
     return now
 
 
