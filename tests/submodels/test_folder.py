@@ -12,6 +12,8 @@ from submodels.errors import Invalid
 from submodels.folder import read_folder
 from submodels.value import Number
 
+FILE = "handover/Documents/0/DocumentVersions/0/DigitalFiles/0"
+LINE_2, LINE_3 = "documents.csv, line 2", "documents.csv, line 3"
 PDF = b"%PDF-1.4 small"
 TOML = b'model = "M-1"\ncategory = "lmt"\n[identifiers]\noperator = "https://op.example/1"\n'
 HEAD = "owner,identifier,kind,title,file,media_type,language\n"
@@ -89,8 +91,8 @@ def test_a_url_is_left_alone() -> None:
     ("changes", "where", "what"),
     [
         ({"docs/lost.pdf": PDF}, "docs/lost.pdf", "belongs to nothing"),
-        ({"parts/handover.json": handover("docs/gone.pdf")}, "handover/Documents/0/DocumentVersions/0/DigitalFiles/0", "did not come along"),
-        ({"docs/manual.pdf": b"<html>"}, "documents.csv, line 2", "does not begin like"),
+        ({"parts/handover.json": handover("docs/gone.pdf")}, FILE, "did not come along"),
+        ({"docs/manual.pdf": b"<html>"}, LINE_2, "does not begin like"),
         ({"parts/materials.json": b'{"BatteryMaterial": []}'}, "parts/materials.json: materials/BatteryMaterial", "no such element"),
         ({"items/A1/nameplate.json": b'{"SerialNumber": "A2"}'}, "items/A1/nameplate.json", "SerialNumber says"),
         ({"parts/technical.json": b'{"GeneralInformation": {"BatteryCategory": "ev"}}'}, "model.toml: category", "BatteryCategory says"),
@@ -120,12 +122,12 @@ def test_what_a_person_should_look_at_is_said_and_where(changes: dict[str, bytes
         ({"items/A 1/condition.json": b"{}"}, "items/A 1/condition.json", "rename"),
         ({"parts/materials.json": b"[]"}, "parts/materials.json", ""),
         ({"parts/materials.json": None, "items/A1/nameplate.json": None}, "parts/", "parts are"),
-        ({"documents.csv": (HEAD + ",D-1,dismantling,T,docs/manual.pdf,,\n").encode()}, "documents.csv, line 2", "did you mean dismantling-manual"),
-        ({"documents.csv": (HEAD + ",D-1,,T,docs/manuel.pdf,,\n").encode()}, "documents.csv, line 2", "did you mean docs/manual.pdf"),
-        ({"documents.csv": (HEAD + ",,,T,docs/manual.pdf,,\n").encode()}, "documents.csv, line 2", "columns are"),
-        ({"documents.csv": (HEAD + "A9,D-1,,T,docs/manual.pdf,,\n").encode()}, "documents.csv, line 2", "serial number"),
-        ({"documents.csv": (HEAD + ",D-1,,T,docs/manual.pdf,,\n" + ",D-2,,T,docs/manual.pdf,,\n").encode()}, "documents.csv, line 3", "once"),
-        ({"documents.csv": (HEAD + ",D-1,,Take, apart,docs/manual.pdf,,\n").encode()}, "documents.csv, line 2", "quotes"),
+        ({"documents.csv": (HEAD + ",D-1,dismantling,T,docs/manual.pdf,,\n").encode()}, LINE_2, "did you mean dismantling-manual"),
+        ({"documents.csv": (HEAD + ",D-1,,T,docs/manuel.pdf,,\n").encode()}, LINE_2, "did you mean docs/manual.pdf"),
+        ({"documents.csv": (HEAD + ",,,T,docs/manual.pdf,,\n").encode()}, LINE_2, "columns are"),
+        ({"documents.csv": (HEAD + "A9,D-1,,T,docs/manual.pdf,,\n").encode()}, LINE_2, "serial number"),
+        ({"documents.csv": (HEAD + ",D-1,,T,docs/manual.pdf,,\n" + ",D-2,,T,docs/manual.pdf,,\n").encode()}, LINE_3, "once"),
+        ({"documents.csv": (HEAD + ",D-1,,Take, apart,docs/manual.pdf,,\n").encode()}, LINE_2, "quotes"),
         ({"documents.csv": b"identifer,file\nD-1,docs/manual.pdf\n"}, "documents.csv: identifer", "did you mean identifier"),
         ({"documents.csv": b"\xff\xfe"}, "documents.csv", "UTF-8"),
     ],
