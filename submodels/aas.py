@@ -248,7 +248,7 @@ def _instances(readings: list[_Reading], shells: list[_Shell], findings: list[Fi
             reading.remainder["shell"] = shell.remainder
         found = pool.take(owner, reading.part, reading.tree, reading.document_kinds)
         layers[owner, reading.part] = LayerIn(owner=owner, part=reading.part, tree=found, remainder=write_json(reading.remainder).decode())
-    findings.extend(pool.findings)
+    findings.extend((*pool.findings, *pool.doubled()))
     return Batch(
         model=model,
         category=_first(layers, "technical", "GeneralInformation", "BatteryCategory"),

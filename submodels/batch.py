@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from urllib.parse import unquote
@@ -118,6 +119,14 @@ class Files:
     def documents(self) -> tuple[DocumentIn, ...]:
         return tuple(self._documents.values())
 
+    def doubled(self) -> Iterator[Finding]:
+        """Documents of one owner that would take each other's place, because they share an identifier."""
+        often = Counter((each.owner, each.identifier) for each in self._documents.values())
+        for (owner, identifier), count in often.items():
+            if count > 1:
+                where = f"{owner or 'model'}, document {identifier[:80]}"
+                yield Finding(where, f"{count} files under one identifier", "give each file (each language) its own", "error")
+
     @property
     def unclaimed(self) -> tuple[str, ...]:
         """Paths that no element and no list points to."""
@@ -139,7 +148,7 @@ class Files:
                 self.findings.append(Finding(where, f"points to the file {place[:120]!r}, which did not come along", "add the file"))
                 return value
             if name not in self._documents:
-                told = _describe(found, path, kinds or {}) if part == "handover" else {"identifier": "", "title": str(path[-1])}
+                told = _describe(found, path, kinds or {}) if part == "handover" else {}
                 self._documents[name] = self._document(owner, name, text_at(value, "contentType"), told, where)
             return {**value, "value": self._documents[name].filename}
 
@@ -152,7 +161,11 @@ class Files:
     def _document(self, owner: str, name: str, media_type: str, told: Mapping[str, str], where: str) -> DocumentIn:
         media_type = media_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
         self.findings.extend(odd_content(where, name, media_type, self._files[name]))
-        return DocumentIn(owner=owner, filename=self._filename(owner, name), media_type=media_type, content=self._files[name], **told)
+        filename = self._filename(owner, name)
+        # A logo or a marking stands in no handover entry: its file is its own identifier, and of no kind.
+        told = {key: text for key, text in told.items() if text}
+        named = {"identifier": filename, "title": filename, **told}
+        return DocumentIn(owner=owner, filename=filename, media_type=media_type, content=self._files[name], **named)
 
     def _filename(self, owner: str, name: str) -> str:
         taken = {each.filename for each in self._documents.values() if each.owner == owner}

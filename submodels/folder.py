@@ -63,7 +63,7 @@ def read_folder(files: Mapping[str, bytes]) -> Batch:
     serials = sorted({layer.owner for layer in layers} - {""})
     pool = Files(_documents_only(files), _listed(files, serials, findings))
     layers = [LayerIn(owner=each.owner, part=each.part, tree=pool.take(each.owner, each.part, each.tree)) for each in layers]
-    findings.extend(pool.findings)
+    findings.extend((*pool.findings, *pool.doubled()))
     findings.extend(Finding(name, "belongs to nothing; not imported", "list it in documents.csv") for name in pool.unclaimed)
     findings.extend(_contradictions(category, layers))
     return Batch(

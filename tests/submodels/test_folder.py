@@ -82,6 +82,19 @@ def test_an_items_own_document_belongs_to_it() -> None:
     assert (document.owner, document.kind, document.media_type) == ("A1", "accidents", "application/pdf")
 
 
+def test_a_logo_is_kept_as_a_document_of_no_kind() -> None:
+    value = b'{"GeneralInformation": {"CompanyLogo": {"contentType": "image/png", "value": "art/logo.png"}}}'
+    batch = read_folder(folder({"parts/technical.json": value, "art/logo.png": b"\x89PNG"}))
+    assert batch.findings == ()
+    assert [(each.identifier, each.kind) for each in batch.documents] == [("D-1", "dismantling-manual"), ("logo.png", "")]
+
+
+def test_two_files_under_one_identifier_are_an_error_and_not_one_lost_file() -> None:
+    rows = HEAD + ",D-1,dismantling-manual,A,docs/manual.pdf,,en\n,D-1,dismantling-manual,B,docs/manual-de.pdf,,de\n"
+    batch = read_folder(folder({"documents.csv": rows.encode(), "docs/manual-de.pdf": PDF}))
+    assert [(each.severity, each.what) for each in batch.findings] == [("error", "2 files under one identifier")]
+
+
 def test_a_url_is_left_alone() -> None:
     batch = read_folder(folder({"parts/handover.json": handover("https://op.example/manual.pdf", "D-2")}))
     assert (len(batch.documents), batch.findings) == (1, ())
