@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Any, TypeVar
 
 from connector.errors import Hidden, Illegal, Malformed, Unauthenticated, Unavailable
@@ -31,6 +32,7 @@ Spoken = NegotiationMessage | TransferMessage
 P = TypeVar("P", Negotiation, Transfer)
 T = TypeVar("T")
 
+HEARD = 64  # digests kept per process; a conversation that says more than this has long left those states
 TRIES = 12  # optimistic writes of one process meet rarely; more means something else is wrong
 
 
@@ -41,8 +43,8 @@ class Talk:
     name: str  # negotiation | transfer
     record: type[Any]
     machine: Machine
-    state: type[Any]
-    message: type[Any]
+    state: type[StrEnum]
+    message: type[StrEnum]
     final: frozenset[Any]
     compose: Callable[..., Spoken]  # (world, process, message kind, content) -> message
     path: Callable[..., str]  # (process, message kind) -> path below the peer's address
@@ -132,7 +134,7 @@ async def opened(tx: Transaction, talk: Talk, caller: Caller, pid: str, message:
 async def check_quota(world: World, tx: Transaction, talk: Talk, caller: Caller) -> None:
     """A peer may keep only so many processes open (503: passing, and no reason to terminate)."""
     running = 0
-    for state in [*map(str, talk.state), "OPENING"]:
+    for state in [*(str(each) for each in talk.state), "OPENING"]:
         if state not in talk.final:
             running += await tx.count(talk.record, peer=caller.participant, state=str(state))
     if running >= world.limits.open_processes:
@@ -143,9 +145,11 @@ async def check_quota(world: World, tx: Transaction, talk: Talk, caller: Caller)
 
 def hear(talk: Talk, process: P, message: Spoken) -> P | None:
     """Apply their message; None when it is the repetition of the last one.  Raises Illegal, changing nothing."""
-    before = position(talk, process)
+    before, digest = position(talk, process), wire.digest(message)
+    if digest in process.place.heard:
+        return None
     try:
-        after = talk.machine.received(before, message.kind, wire.digest(message))
+        after = talk.machine.received(before, message.kind, digest)
     except Repeated:
         return None
     except IllegalMove as error:
@@ -155,7 +159,8 @@ def hear(talk: Talk, process: P, message: Spoken) -> P | None:
             "Read its state with GET and go on from there.",
         ) from error
     crossed = before.sent is not None and after.sent is not None
-    place = at(process.place, after, last_id=message.id, by="peer", crossed=process.place.crossed or crossed)
+    heard = (*process.place.heard, digest)[-HEARD:]
+    place = at(process.place, after, heard=heard, by="peer", crossed=process.place.crossed or crossed)
     if isinstance(message, NegotiationTermination | TransferTermination | TransferSuspension):
         place = replace(place, code=message.code, reason=message.reason)
     return replace(process, place=place)

@@ -250,7 +250,7 @@ async def _refused(world: World, talk: Talk, letter: Letter, code: str, reason: 
         if before is None or is_final(talk, before):
             return None
         place = replace(
-            before.place, state=str(talk.state.TERMINATED), sent="", waiting=False, code=code, reason=why, by="us", crossed=False
+            before.place, state="TERMINATED", sent="", waiting=False, code=code, reason=why, by="us", crossed=False
         )
         after = replace(before, place=place)
         step = step_here(world, after, f"ended: {letter.message} was not delivered", code, why)

@@ -125,7 +125,7 @@ async def _proven(world: World, tx: Transaction, agreement: Agreement) -> Agreem
     process = await tx.get(Negotiation, agreement.negotiation)
     if process is None or process.place.state != NS.VERIFIED or process.place.sent != N.FINALIZE:
         return agreement
-    there = negotiate.TALK.machine.answered(position(negotiate.TALK, process), accepted=True)
+    there = negotiate.TALK.machine.delivered(position(negotiate.TALK, process))
     settled = replace(process, place=place_at(process.place, there))
     await keep(world, tx, negotiate.TALK, process, settled, None)
     return await tx.get(Agreement, agreement.id) or agreement
