@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from connector.addresses import read_address
 from connector.errors import Hidden, Illegal, Malformed, Unauthenticated, Unavailable
 from connector.ports import Caller, Conflict, Move, Replayed, Transaction, World
 from connector.protocol import wire
@@ -111,7 +112,7 @@ async def known(tx: Transaction, talk: Talk, caller: Caller, pid: str) -> Any:
 
 def check_callback(caller: Caller, address: str) -> str:
     """A callback address must lie at an origin of the peer's card."""
-    if not any(address == origin or address.startswith(f"{origin}/") for origin in caller.origins):
+    if read_address(address, "/callbackAddress").origin not in caller.origins:
         raise Malformed(
             "The callbackAddress is not an address of yours that we know.",
             f"Messages go only to the origins on your card: {', '.join(caller.origins)}.",
