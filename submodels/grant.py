@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import rfc8785
@@ -135,7 +135,16 @@ def _near(text: str, known: Iterable[str]) -> str:
 
 def parse_grant(data: str | bytes) -> AttributeGrant:
     """Read a grant's canonical bytes; anything that is not exactly canonical is Invalid."""
-    found = read_json(data, where="grant", max_bytes=256 * 1024)
+    try:
+        return _parsed(data if isinstance(data, str) else bytes(data).decode())
+    except UnicodeDecodeError:
+        raise Invalid("grant", "not UTF-8") from None
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> AttributeGrant:
+    # Cached, so that every pull under an agreement uses one grant and what was compiled from it.
+    found = read_json(text, where="grant", max_bytes=64 * 1024)
     if not isinstance(found, dict) or tuple(sorted(found)) != _FIELDS:
         raise Invalid("grant", "is not an attribute grant", "its fields are " + ", ".join(_FIELDS))
     parts, version = found["parts"], found["version"]
@@ -148,7 +157,7 @@ def parse_grant(data: str | bytes) -> AttributeGrant:
         proofs=_strings(found["proofs"], "proofs"),
         signature=found["signature"],
     )
-    if grant.canonical().encode() != (data.encode() if isinstance(data, str) else bytes(data)):
+    if grant.canonical() != text:
         raise Invalid("grant", "is not in canonical form (RFC 8785)", "send the bytes whose digest is in the dataset's id")
     return grant
 

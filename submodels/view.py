@@ -70,7 +70,7 @@ class Redacted:
     model: str
     revision: str
     grant: str  # digest
-    parts: Mapping[str, Tree]
+    parts: Mapping[str, Tree] = field(repr=False)
     documents: tuple[PassportDocument, ...]
     elements: int  # distinct element paths with a value, handover entries apart (they count as documents)
     leaves: int
