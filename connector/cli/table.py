@@ -7,6 +7,7 @@ made harmless on its way to a terminal.  `rich` is imported only when a terminal
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    grid = Table(box=None, header_style="" if os.environ.get("NO_COLOR") else "bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         grid.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
     for row in rows:
