@@ -32,7 +32,15 @@ def test_long_text_is_cut_and_says_so() -> None:
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (14_200, "14.2 kB"), (999_960, "1.0 MB"), (1_300_000, "1.3 MB"), (5 * 10**12, "5000.0 GB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (14_200, "14.2 kB"),
+        (999_960, "1.0 MB"),
+        (1_300_000, "1.3 MB"),
+        (5 * 10**12, "5000.0 GB"),
+    ],
 )
 def test_sizes_have_units(count: int, text: str) -> None:
     assert size(count) == text

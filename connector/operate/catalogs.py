@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -39,6 +40,7 @@ from submodels.table import submodel
 
 PAGES = 100  # of one catalog; more is reported, not followed
 EVERYTHING = "/**"
+_LINK = re.compile(r"<([^<>]{0,2048})>([^<>]{0,512})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,10 +307,9 @@ def root(peer: Peer) -> str:
 
 
 def next_link(header: str, base: str) -> str:
-    """The target of `rel="next"` in a Link header, absolute; '' when there is none."""
-    for entry in header.split(",<") if header else ():
-        target, _, parameters = entry.strip().lstrip("<").partition(">")
-        rels = [value.strip(' "') for name, _, value in (each.strip().partition("=") for each in parameters.split(";")) if name == "rel"]
+    """The target of `rel="next"` in a Link header (RFC 8288), absolute; '' when there is none."""
+    for target, parameters in _LINK.findall(header):
+        rels = [value.strip(' ",') for name, _, value in (each.strip().partition("=") for each in parameters.split(";")) if name == "rel"]
         if any("next" in rel.split() for rel in rels):
             return urljoin(base, target)
     return ""

@@ -80,7 +80,9 @@ def home(folder: Path, port: int, listen: str = "127.0.0.1") -> Path:
         (500, "internal", SaltbridgeError, 1),
     ],
 )
-def test_each_answer_becomes_its_error_and_exit_code(tmp_path: Path, status: int, code: str, kind: type[SaltbridgeError], exits: int) -> None:
+def test_each_answer_becomes_its_error_and_exit_code(
+    tmp_path: Path, status: int, code: str, kind: type[SaltbridgeError], exits: int
+) -> None:
     body = {"what": "What.", "why": "Why.", "next": "Next.", "code": code, "decision": "d-1", "reason": []}
     with answering(status, json.dumps(body).encode()) as (port, _), pytest.raises(SaltbridgeError) as raised:
         Client.from_home(home(tmp_path, port)).get("/status")

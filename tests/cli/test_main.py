@@ -16,7 +16,9 @@ HEAVY = ("aiohttp", "pydantic", "rich", "jwcrypto", "pyld", "jsonschema_rs", "co
 
 
 def test_help_imports_nothing_heavy() -> None:
-    program = f"import sys; from connector.cli.main import main; main(['--help']); print([name for name in {HEAVY!r} if name in sys.modules])"
+    program = (
+        f"import sys; from connector.cli.main import main; main(['--help']); print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
     assert all(name in done.stdout for name in COMMANDS)
@@ -57,7 +59,9 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("words", [["--home", "{}", "status"], ["status", "--home", "{}"], ["status", "--home={}"]])
-def test_home_may_stand_anywhere(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_home_may_stand_anywhere(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SALTBRIDGE_HOME", "elsewhere")
     assert main([word.format(tmp_path) for word in words]) == 1
     err = capsys.readouterr().err.splitlines()

@@ -178,7 +178,9 @@ def test_an_unasked_offer_waits_for_the_operator(say: Say, verb: str, state: str
 
 
 def test_a_request_that_asks_for_approval_waits_for_the_maker(say: Say) -> None:
-    offered = say("maker", "view", "offer", "dismantling", "--battery", "EV-72.000019", "--policy", "recycler", "--confirm", "ask", "--json")
+    offered = say(
+        "maker", "view", "offer", "dismantling", "--battery", "EV-72.000019", "--policy", "recycler", "--confirm", "ask", "--json"
+    )
     assert offered.code == 0, offered.err
     asked = say("recycler", "negotiate", "maker", offered.json["dataset"], "--wait", "0.3", "--json").json
     assert asked["state"] == "REQUESTED"

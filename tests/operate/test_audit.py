@@ -1,0 +1,71 @@
+"""The chain read from its end, and decisions that can be repeated."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from connector.operate import audit
+from connector.records import Decision, Note
+from connector.storage.chain import verify
+from policies.facts import Facts
+from policies.operands import ROLE
+
+from .conftest import Holder
+
+POLICY = {"permission": [{"action": "use", "constraint": [{"leftOperand": ROLE, "operator": "eq", "rightOperand": "recycler"}]}]}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 64, 100])
+async def test_the_newest_entries_are_found_without_reading_the_chain(holder: Holder, count: int) -> None:
+    for number in range(count):
+        async with holder.store.transaction() as tx:
+            tx.note(Note(event="e", subject=str(number)))
+    assert [each["subject"] for each in await audit.latest(holder.world, 3)] == [str(number) for number in range(max(0, count - 3), count)]
+    told = await audit.verified(holder.world, verify)
+    assert (told["holds"], told["entries"]) == (True, count)
+
+
+def decided(holder: Holder, **changes: object) -> Decision:
+    facts = Facts().with_fact(ROLE, "recycler", source="the operator")
+    fields: dict[str, object] = {
+        "id": "d-51f0",
+        "at": holder.clock.now(),
+        "about": "negotiation x",
+        "peer": "did:web:recycler.example",
+        "question": "contract policy",
+        "outcome": "yes",
+        "code": "policy.yes",
+        "reasons": (),
+        "policy": POLICY,
+        "facts": facts.to_json(),
+    }
+    return Decision(**fields | changes)  # type: ignore[arg-type]
+
+
+async def test_a_decision_is_found_by_its_short_id_and_repeats(holder: Holder) -> None:
+    await holder.know("recycler")
+    async with holder.store.transaction() as tx:
+        tx.put(decided(holder))
+    for text in ("d-51f0", "51f", "d-5"):
+        told = await audit.explain(holder.world, text, replay=True)
+        assert (told["id"], told["peer_name"]) == ("d-51f0", "recycler")
+        assert told["replay"]["same"]
+
+
+async def test_a_replay_that_differs_says_so(holder: Holder) -> None:
+    again = audit.repeat(decided(holder, facts={}))
+    assert (again["outcome"], again["same"]) == ("undecided", False)
+    assert audit.repeat(decided(holder, policy={}))["possible"] is False
+
+
+async def test_a_period_is_counted_from_the_agreement(holder: Holder) -> None:
+    period = {"leftOperand": "https://w3id.org/edc/v0.0.1/ns/inForceDate", "operator": "lteq", "rightOperand": "contractAgreement+30d"}
+    late = decided(
+        holder,
+        policy={"permission": [{"action": "use", "constraint": [period]}]},
+        agreed=holder.clock.now() - timedelta(days=31),
+        outcome="no",
+    )
+    assert audit.repeat(late)["same"]
