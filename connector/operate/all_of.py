@@ -11,11 +11,11 @@ R = TypeVar("R", bound=Record)
 PAGE = 1000
 
 
-async def all_of(tx: Transaction, kind: type[R], **keys: str) -> list[R]:
-    """All records of a kind with these keys, by id ascending."""
+async def all_of(tx: Transaction, kind: type[R], *, prefix: str = "", **keys: str) -> list[R]:
+    """All records of a kind with these keys and this beginning of their id, by id ascending."""
     found: list[R] = []
     while True:
-        page = await tx.find(kind, after=found[-1].id if found else "", limit=PAGE, **keys)
+        page = await tx.find(kind, after=found[-1].id if found else "", limit=PAGE, prefix=prefix, **keys)
         found.extend(page)
         if len(page) < PAGE:
             return found

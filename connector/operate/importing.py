@@ -1,31 +1,28 @@
 """From a batch that was read to the records that keep it: what is new, what changed, what stays as it is.
 
-An import adds and replaces; it never deletes.  Everything happens in the caller's transaction, which is left by an
-exception when the values do not hold together, so that nothing is stored of a batch that is wrong.
+An import adds and replaces; it never deletes.  Everything is written in the caller's one transaction.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
 from connector.errors import Clash, Malformed
-from connector.exchange import release
 from connector.operate.all_of import all_of
+from connector.operate.checking import Snapshot, in_words, snapshot
 from connector.operate.reading import checked_id, reading
 from connector.ports import R, Transaction
 from connector.records import Battery, Document, Layer, Model
-from submodels.check import check
 from submodels.errors import Finding
 from submodels.folder import Batch, DocumentIn
 from submodels.identifiers import mint_battery
-from submodels.value import write_json
+from submodels.passport import merge
+from submodels.value import Tree, read_json, write_json
 
-SHOWN = 50  # findings that one error lists
 DRAFT, IMPORTED, PUBLISHED = "draft", "imported", "published"
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._~-]+")
 
@@ -37,49 +34,39 @@ class Written:
     model: Model
     batteries: tuple[str, ...]
     changed: tuple[str, ...]  # ids of the records written
-    findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+def owners_of(batch: Batch) -> dict[str, str]:
+    """What a batch calls an owner ("" or a serial number) -> the id it has here."""
+    checked_id("The model", batch.model)
+    return {"": batch.model} | {each.serial: _mint(batch.model, each.serial) for each in batch.batteries}
+
+
+async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
+    """The batteries that this batch changes, as they will be read; a model's layer changes all of its items."""
+    owners = owners_of(batch)
+    given = {f"{owners[each.owner]}/{each.part}": each.tree for each in batch.layers}
+    documents = [_document(owners[each.owner], each, "") for each in batch.documents]
+    ids = dict.fromkeys(owners[each.serial] for each in batch.batteries)
+    if "" in {each.owner for each in batch.layers} | {each.owner for each in batch.documents}:
+        ids |= dict.fromkeys(each.id for each in await all_of(tx, Battery, model=batch.model))
+    return await snapshot(tx, batch.model, ids, given, documents)
 
 
 async def write(tx: Transaction, batch: Batch, now: datetime) -> Written:
-    """Store a batch; Malformed with every finding when a value does not hold, Clash when an id is taken."""
-    checked_id("The model", batch.model)
-    if not batch.draft:
-        refuse(batch.model, batch.findings)
+    """Store a batch whose values were examined; Clash when an id is taken."""
+    owners = owners_of(batch)
     stored = await tx.get(Model, batch.model)
     await _check_free(tx, batch, stored)
-    owners = {"": batch.model} | {each.serial: _mint(batch.model, each.serial) for each in batch.batteries}
-    layers = await _layers(tx, batch, owners)
+    layers, touched = await _layers(tx, batch, owners)
     documents = await _documents(tx, batch, owners)
     owned: list[Layer | Document] = [*layers, *documents]
-    touched = {each.owner for each in owned}
+    touched |= {each.owner for each in documents}
     model = _model(tx, batch, stored, touched, now)
     batteries = await _batteries(tx, batch, owners, touched, now)
-    findings = (*batch.findings, *(() if batch.draft else await _check_values(tx, batch, owners, touched)))
     changed = [each.id for each in owned] + [each.id for each in batteries] + ([model.id] if model != stored else [])
-    return Written(
-        model=model,
-        batteries=tuple(owners[each.serial] for each in batch.batteries),
-        changed=tuple(changed),
-        findings=findings,
-    )
-
-
-def refuse(model: str, findings: Iterable[Finding]) -> None:
-    """Raise Malformed when a finding is an error; the error lists them all, up to a limit."""
-    errors = [finding for finding in findings if finding.severity == "error"]
-    if errors:
-        more = len(errors) - SHOWN
-        raise Malformed(
-            f"{model} holds {len(errors)} value{'s' if len(errors) > 1 else ''} that cannot be right.",
-            next="Correct them and import again; nothing was stored.",
-            code="passport.invalid",
-            details=[in_words(finding) for finding in errors[:SHOWN]] + ([f"and {more} more"] if more > 0 else []),
-        )
-
-
-def in_words(finding: Finding) -> str:
-    """A finding on one line."""
-    return f"{finding.where}: {finding.what}" + (f" - {finding.next}" if finding.next else "")
+    return Written(model=model, batteries=tuple(owners[each.serial] for each in batch.batteries), changed=tuple(changed))
 
 
 # --- identity ------------------------------------------------------------------------------------
@@ -127,23 +114,45 @@ def _put(tx: Transaction, new: R, stored: R | None) -> R | None:
     return None if kept == stored else tx.put(kept)
 
 
-async def _layers(tx: Transaction, batch: Batch, owners: dict[str, str]) -> list[Layer]:
-    written = []
+async def _layers(tx: Transaction, batch: Batch, owners: dict[str, str]) -> tuple[list[Layer], set[str]]:
+    """The layers written, and whose values they change; an item's layer that reads the same over its model's is no news."""
+    written: list[Layer | None] = []
+    news = set()
     for each in batch.layers:
         owner = owners[each.owner]
-        layer = Layer(
-            id=f"{owner}/{each.part}", owner=owner, part=each.part, content=write_json(each.tree).decode(), remainder=each.remainder
-        )
-        written.append(_put(tx, layer, await tx.get(Layer, layer.id)))
-    return [layer for layer in written if layer is not None]
+        id = f"{owner}/{each.part}"
+        stored = await tx.get(Layer, id)
+        below = await tx.get(Layer, f"{batch.model}/{each.part}") if each.owner else None
+        content = write_json(each.tree).decode()
+        if below and _reads_the_same(read_json(below.content), stored, each.tree):
+            if stored is None:
+                continue
+            content = stored.content
+        if stored is None or stored.content != content:
+            news.add(owner)
+        # A form without remainder (a folder) knows nothing of it and takes nothing away.
+        remainder = each.remainder or (stored.remainder if stored else "")
+        written.append(_put(tx, Layer(id=id, owner=owner, part=each.part, content=content, remainder=remainder), stored))
+    return [layer for layer in written if layer is not None], news
+
+
+def _reads_the_same(below: Tree, stored: Layer | None, tree: Tree) -> bool:
+    """Whether an item's new layer over its model's reads as what is there now does."""
+    now = merge([below, read_json(stored.content)]) if stored else below
+    return write_json(merge([below, tree])) == write_json(now)
 
 
 async def _documents(tx: Transaction, batch: Batch, owners: dict[str, str]) -> list[Document]:
-    """Kept with the kind that was stated; whether the passport's elements agree is decided whenever it is read."""
+    """Kept with the kind that was stated; whether the passport's elements agree is decided whenever it is read.
+
+    An item's document that its model has byte for byte is the model's.
+    """
     written = []
     for each in batch.documents:
         document = _document(owners[each.owner], each, tx.keep(each.content))
-        written.append(_put(tx, document, await tx.get(Document, document.id)))
+        shared = await tx.get(Document, _document_id(batch.model, each.identifier)) if each.owner else None
+        if shared is None or (shared.identifier, shared.sha256) != (document.identifier, document.sha256):
+            written.append(_put(tx, document, await tx.get(Document, document.id)))
     return [document for document in written if document is not None]
 
 
@@ -177,10 +186,9 @@ def _model(tx: Transaction, batch: Batch, stored: Model | None, touched: set[str
     if stored is None:
         return tx.put(Model(id=batch.model, category=batch.category, identifiers=identifiers, status=status, changed=now, notes=notes))
     after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, status=status, notes=notes)
-    content = batch.model in touched or (after.category, after.identifiers) != (stored.category, stored.identifiers)
-    if after == stored and not content:
+    if after == stored and batch.model not in touched:
         return stored
-    return tx.put(replace(after, revision=stored.revision + content, changed=now))
+    return tx.put(replace(after, revision=stored.revision + (batch.model in touched), changed=now))
 
 
 async def _batteries(tx: Transaction, batch: Batch, owners: dict[str, str], touched: set[str], now: datetime) -> list[Battery]:
@@ -192,23 +200,5 @@ async def _batteries(tx: Transaction, batch: Batch, owners: dict[str, str], touc
         if stored is None:
             written.append(tx.put(Battery(id=id, model=batch.model, serial=each.serial, aliases=aliases, changed=now)))
         elif id in touched or aliases != stored.aliases:
-            written.append(tx.put(replace(stored, aliases=aliases, revision=stored.revision + 1, changed=now)))
+            written.append(tx.put(replace(stored, aliases=aliases, revision=stored.revision + (id in touched), changed=now)))
     return written
-
-
-async def _check_values(tx: Transaction, batch: Batch, owners: dict[str, str], touched: set[str]) -> list[Finding]:
-    """Check each battery that this import changes, as it will be read: a model's layer changes all of its items."""
-    given = set(owners.values())
-    everyone = await all_of(tx, Battery, model=batch.model)
-    return await check_batteries(tx, batch.model, [each for each in everyone if each.id in given or batch.model in touched])
-
-
-async def check_batteries(tx: Transaction, model: str, batteries: Iterable[Battery]) -> list[Finding]:
-    """What is to be said of these batteries as they will be read; raises Malformed when a value cannot be right."""
-    findings: dict[Finding, None] = {}
-    for each in batteries:
-        passport = await release.load(tx, each, published=False)
-        if passport is not None:
-            findings |= dict.fromkeys(check(passport))
-    refuse(model, findings)
-    return list(findings)

@@ -12,8 +12,9 @@ from connector.exchange import release
 from connector.exchange.conversation import transact
 from connector.operate import importing, names, views
 from connector.operate.all_of import all_of
+from connector.operate.checking import Findings, Snapshot, examined, refuse, snapshot
 from connector.operate.importing import DRAFT, PUBLISHED, Written
-from connector.operate.reading import reading
+from connector.operate.reading import checked_id, reading
 from connector.ports import Transaction, World
 from connector.records import Battery, Document, Json, Layer, Model, Note, View
 from connector.text import utc
@@ -56,11 +57,15 @@ async def import_batch(world: World, batch: Batch, *, dry_run: bool = False) -> 
     """Store a batch in one transaction; the same input twice changes nothing, a dry run never does.
 
     Raises Malformed with every finding when a value cannot be right, Clash when an id is taken.  Other findings are
-    reported and block nothing.
+    reported and block nothing.  A draft's values are not examined: it cannot be published.
     """
+    checked_id("The model", batch.model)
 
-    async def work(tx: Transaction) -> Written:
-        written = await importing.write(tx, batch, world.clock.now())
+    async def as_read(tx: Transaction) -> Snapshot:
+        return await importing.as_read(tx, batch)
+
+    async def work(tx: Transaction, found: Findings = ()) -> Written:
+        written = replace(await importing.write(tx, batch, world.clock.now()), findings=(*batch.findings, *found))
         if dry_run:
             raise _DryRun(written)
         if written.changed:
@@ -69,7 +74,11 @@ async def import_batch(world: World, batch: Batch, *, dry_run: bool = False) -> 
         return written
 
     try:
-        written = await transact(world, work)
+        if batch.draft:
+            written = await transact(world, work)
+        else:
+            refuse(batch.model, batch.findings)
+            written = await examined(world, as_read, work)
     except _DryRun as stopped:
         written = stopped.written
     return {
@@ -125,7 +134,7 @@ async def publish(world: World, model: str) -> Json:
     Raises Clash for a draft, Malformed for values that cannot be right and for a view whose expectations fail.
     """
 
-    async def work(tx: Transaction) -> Json:
+    async def as_read(tx: Transaction) -> Snapshot:
         stored = await names.resolve(tx, Model, model)
         if stored.status == DRAFT:
             raise Clash(
@@ -134,8 +143,11 @@ async def publish(world: World, model: str) -> Json:
                 "Fill it and import the result.",
                 code="passport.draft",
             )
+        return await snapshot(tx, stored.id, [each.id for each in await all_of(tx, Battery, model=stored.id)], {})
+
+    async def work(tx: Transaction, found: Findings) -> Json:
+        stored = await names.resolve(tx, Model, model)
         batteries = await all_of(tx, Battery, model=stored.id)
-        findings = await importing.check_batteries(tx, stored.id, batteries)
         await _check_views(tx)
         changed = stored.status != PUBLISHED
         if changed:
@@ -146,12 +158,12 @@ async def publish(world: World, model: str) -> Json:
             "status": PUBLISHED,
             "revision": stored.revision,
             "batteries": [each.id for each in batteries],
-            "findings": [finding_json(finding) for finding in findings],
+            "findings": [finding_json(finding) for finding in found],
             "addresses": [f"{world.me.public_url}/passports/{each.id}" for each in batteries],
             "changed": changed,
         }
 
-    return await transact(world, work)
+    return await examined(world, as_read, work)
 
 
 async def list_models(world: World) -> list[Json]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from connector.errors import Clash, Hidden, Malformed, Unsupported
-from connector.operate import passports, views
+from connector.operate import checking, passports, views
 from connector.records import Battery, Document, Layer, Model
 from submodels.folder import Batch, BatteryIn, DocumentIn
 from submodels.value import Number
@@ -83,6 +83,35 @@ async def test_a_model_part_that_changes_gives_the_model_a_new_revision(holder: 
     done = await passports.update(holder.world, "EV-72", "circularity", json.dumps(shown).encode())
     assert done["revision"] == 2 and done["records"] == 2
     assert json.loads(await passports.show(holder.world, "EV-72.000018"))["revision"].startswith("2.")
+
+
+async def test_the_same_battery_as_a_package_changes_no_value(holder: Holder, sample: Batch) -> None:
+    await passports.import_batch(holder.world, sample)
+    before = await passports.show(holder.world, "000017")
+    package = passports.read_upload(SAMPLE.with_suffix(".aasx").read_bytes(), passports.AASX)
+    first = await passports.import_batch(holder.world, package)
+    assert first["batteries"] == ["EV-72.000017"] and not first["draft"]
+    assert await passports.show(holder.world, "000017") == before
+    again = await passports.import_batch(holder.world, package)
+    assert not again["changed"]
+
+
+async def test_a_layer_written_meanwhile_is_examined_again(holder: Holder, sample: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
+    examine, runs = checking.examine, []
+
+    async def meanwhile(seen: checking.Snapshot) -> checking.Findings:
+        runs.append(seen)
+        if len(runs) == 1:
+            async with holder.store.transaction() as tx:
+                stored = await tx.get(Layer, "EV-72/materials")
+                assert stored is not None
+                tx.put(replace(stored, remainder="{}"))
+        return await examine(seen)
+
+    await passports.import_batch(holder.world, sample)
+    monkeypatch.setattr(checking, "examine", meanwhile)
+    await passports.publish(holder.world, "EV-72")
+    assert len(runs) == 2
 
 
 async def test_one_wrong_value_stores_nothing_and_every_error_is_told(holder: Holder, sample: Batch) -> None:

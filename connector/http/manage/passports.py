@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aiohttp import web
 
 from connector.http.doorway import read_body
@@ -15,7 +17,8 @@ def routes(world: World) -> list[web.RouteDef]:
     """`/passports`: import, list, show, publish, replace one part."""
 
     async def take(request: web.Request) -> web.Response:
-        batch = passports.read_upload(await read_body(request), request.content_type)
+        # Unpacking and parsing take their time: other requests go on meanwhile.
+        batch = await asyncio.to_thread(passports.read_upload, await read_body(request), request.content_type)
         return answer(await passports.import_batch(world, batch, dry_run=flag(request, "dry_run")))
 
     async def listing(_: web.Request) -> web.Response:

@@ -1,0 +1,148 @@
+"""Passports examined as they will be read, before they are stored or published.
+
+Reading takes a transaction, examining takes time: so the one makes a `Snapshot`, the other works on it in a thread, and
+whoever writes afterwards asks whether the snapshot still stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from connector.errors import Malformed, Unavailable
+from connector.exchange.conversation import TRIES
+from connector.operate.all_of import all_of
+from connector.ports import Conflict, Transaction, World
+from connector.records import Document, Layer
+from submodels.check import check
+from submodels.documents import PassportDocument
+from submodels.errors import Finding
+from submodels.passport import merge
+from submodels.table import PARTS
+from submodels.value import Tree, read_json
+
+T = TypeVar("T")
+Findings = tuple[Finding, ...]
+
+SHOWN = 50  # findings that one error lists
+NAMED = 3  # batteries that one finding names
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Batteries with their merged parts and documents; `basis` are the versions of the layers they were read from."""
+
+    batteries: Mapping[str, Mapping[str, Tree]]
+    documents: Mapping[str, Sequence[PassportDocument]]  # by owner
+    model: str
+    basis: Mapping[str, int] = field(repr=False)
+
+    async def still_stands(self, tx: Transaction) -> None:
+        """Conflict when a layer was written since: read and examine again."""
+        for id, version in self.basis.items():
+            stored = await tx.get(Layer, id)
+            if (stored.version if stored else 0) != version:
+                raise Conflict(f"layer {id} changed meanwhile")
+
+
+async def snapshot(
+    tx: Transaction, model: str, batteries: Iterable[str], given: Mapping[str, Tree], documents: Iterable[Document] = ()
+) -> Snapshot:
+    """These batteries as they would be read with the `given` layers (by layer id) and documents over what is stored."""
+    basis: dict[str, int] = {}
+
+    async def layer(owner: str, part: str) -> Tree:
+        id = f"{owner}/{part}"
+        stored = await tx.get(Layer, id)
+        basis[id] = stored.version if stored else 0
+        if id in given:
+            return given[id]
+        return read_json(stored.content) if stored else None
+
+    shared = {part: await layer(model, part) for part in PARTS}
+    merged: dict[str, dict[str, Tree]] = {}
+    for id in batteries:
+        stacks = {part: merge([shared[part], await layer(id, part)]) for part in PARTS}
+        merged[id] = {part: tree for part, tree in stacks.items() if tree is not None}
+    # Ids of documents begin with their owner's, a battery's with its model's: one walk for all of them.
+    held = {each.id: each for each in await all_of(tx, Document, prefix=f"{model}.")} | {each.id: each for each in documents}
+    owned: dict[str, list[PassportDocument]] = {}
+    for each in held.values():
+        owned.setdefault(each.owner, []).append(_of_passport(each))
+    return Snapshot(merged, owned, model, basis)
+
+
+async def examined(
+    world: World, read: Callable[[Transaction], Awaitable[Snapshot]], write: Callable[[Transaction, Findings], Awaitable[T]]
+) -> T:
+    """Read a snapshot, examine it, then write in one transaction; from the start when a layer changed meanwhile."""
+    for _ in range(TRIES):
+        async with world.store.transaction() as tx:
+            seen = await read(tx)
+        findings = await examine(seen)
+        try:
+            async with world.store.transaction() as tx:
+                await seen.still_stands(tx)
+                result = await write(tx, findings)
+            return result
+        except Conflict:
+            continue
+    raise Unavailable("Too many writers at once.", next="Try again.", retry_after=1.0)
+
+
+async def examine(seen: Snapshot) -> Findings:
+    """What is to be said of the batteries, each finding once; Malformed when a value cannot be right."""
+    findings = await asyncio.to_thread(_examine, seen)
+    refuse(seen.model, findings)
+    return findings
+
+
+def refuse(model: str, findings: Iterable[Finding]) -> None:
+    """Raise Malformed when a finding is an error; the error lists them all, up to a limit."""
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        more = len(errors) - SHOWN
+        raise Malformed(
+            f"{model} holds {len(errors)} value{'s' if len(errors) > 1 else ''} that cannot be right.",
+            next="Correct them and import again; nothing was stored.",
+            code="passport.invalid",
+            details=[in_words(finding) for finding in errors[:SHOWN]] + ([f"and {more} more"] if more > 0 else []),
+        )
+
+
+def in_words(finding: Finding) -> str:
+    """A finding on one line."""
+    return f"{finding.where}: {finding.what}" + (f" - {finding.next}" if finding.next else "")
+
+
+def _examine(seen: Snapshot) -> Findings:
+    found: dict[Finding, list[str]] = {}
+    for id, parts in seen.batteries.items():
+        documents = (*seen.documents.get(seen.model, ()), *seen.documents.get(id, ()))
+        for finding in check(parts, documents):
+            found.setdefault(finding, []).append(id)
+    return tuple(_of_these(finding, ids, len(seen.batteries)) for finding, ids in found.items())
+
+
+def _of_these(finding: Finding, ids: Sequence[str], of: int) -> Finding:
+    """The finding with the batteries it is about, when it is not about all of them."""
+    if len(ids) == of and of > 1:
+        return finding
+    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
+    return replace(finding, where=f"{', '.join(ids[:NAMED])}{more}: {finding.where}")
+
+
+def _of_passport(document: Document) -> PassportDocument:
+    return PassportDocument(
+        id=document.id,
+        identifier=document.identifier,
+        kind=document.document_kind,
+        title=document.title,
+        filename=document.filename,
+        media_type=document.media_type,
+        language=document.language,
+        size=document.size,
+        sha256=document.sha256,
+    )
