@@ -193,7 +193,7 @@ def _instead(text: str) -> str:
         return f"its newest name is {template.part}/{'/'.join(newest)}"
     if newest and template.segments[-1] != BELOW:
         return f"it is a container: write {text}/** for everything in it"
-    return _near(text, [each.template for each in every_element()]) or f"saltbridge view elements {template.part} lists the paths"
+    return _near(text, [each.template for each in every_element()]) or f"{template.part} has " + ", ".join(tree(template.part).children)
 
 
 def _newest(part: str, segments: Sequence[str]) -> tuple[str, ...] | None:

@@ -95,6 +95,7 @@ def test_only_canonical_bytes_of_a_known_form_are_a_grant(text: str) -> None:
         ("nameplate/SerialNumbr", "nameplate/SerialNumber"),
         ("circularty/**", "circularity"),
         ("materials", "materials/**"),
+        ("materials/Xyzzy", "BatteryChemistry, BatteryMaterials"),
     ],
 )
 def test_a_path_that_names_nothing_is_refused_with_a_suggestion(path: str, next: str) -> None:
