@@ -58,7 +58,7 @@ class Model:
     version: int = 0
     category: str  # ev | lmt | industrial
     identifiers: Mapping[str, str] = field(default_factory=dict)  # manufacturer, operator, facility ...
-    status: str = "draft"  # draft | published
+    status: str = "draft"  # draft (of a template) | imported | published
     revision: int = 1
     changed: datetime
     notes: tuple[str, ...] = ()  # findings kept for the operator (a draft says why it is one)

@@ -13,6 +13,7 @@ from connector.errors import Clash, Hidden, Malformed
 from connector.exchange import release
 from connector.exchange.conversation import transact
 from connector.operate import names, policies, views
+from connector.operate.all_of import all_of
 from connector.operate.reading import instant
 from connector.ports import Transaction, World
 from connector.records import Agreement, Asset, Battery, ContractDefinition, Json, Model, Note, PolicyDefinition, View
@@ -113,7 +114,7 @@ async def withdraw(world: World, dataset: str, policy: str = "") -> Json:
             tx.delete(ContractDefinition, id)
             asset = await _let_go(tx, asset.id, id)
         tx.note(Note(event="view.withdrawn", subject=asset.id, data={"view": asset.view, "definitions": gone}))
-        agreements = [each for each in await tx.find(Agreement, dataset=asset.id, side="provider") if each.retired is None]
+        agreements = [each for each in await all_of(tx, Agreement, dataset=asset.id, side="provider") if each.retired is None]
         return {"dataset": asset.id, "view": asset.view, "withdrawn": gone, "agreements": len(agreements)}
 
     return await transact(world, work)
@@ -123,8 +124,8 @@ async def list_offers(world: World) -> list[Json]:
     """Every offer with what is in it, for whom and until when; the public view of each published model first."""
 
     async def work(tx: Transaction) -> list[_Standing]:
-        found = [await _public(tx, f"model.{model.id}") for model in await tx.find(Model, status="published")]
-        for asset in await tx.find(Asset, form="view"):
+        found = [await _public(tx, f"model.{model.id}") for model in await all_of(tx, Model, status="published")]
+        for asset in await all_of(tx, Asset, form="view"):
             found.extend([await _standing(tx, asset, id) for id in asset.definitions])
         return found
 
@@ -175,8 +176,8 @@ async def _offered(tx: Transaction, text: str) -> Asset:
     exact = await tx.get(Asset, text)
     if exact is not None and exact.definitions:
         return exact
-    found = [each for each in await tx.find(Asset, view=text) if each.definitions] or [
-        each for each in await tx.find(Asset, prefix=text) if each.definitions and each.form == "view"
+    found = [each for each in await all_of(tx, Asset, view=text) if each.definitions] or [
+        each for each in await all_of(tx, Asset, prefix=text) if each.definitions and each.form == "view"
     ]
     if len(found) == 1:
         return found[0]

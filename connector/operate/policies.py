@@ -16,6 +16,7 @@ from connector.errors import Clash, Hidden, Malformed
 from connector.exchange.conversation import transact
 from connector.exchange.offers import restricted
 from connector.operate import names
+from connector.operate.all_of import all_of
 from connector.operate.reading import END_OF_DAY, checked_id, reading
 from connector.ports import Transaction, World
 from connector.records import Asset, ContractDefinition, Json, Note, PolicyDefinition
@@ -66,7 +67,7 @@ async def get(world: World, id: str) -> Json:
             return shown(PolicyDefinition(id=id, policy=ready(id)), ready_made=True)
         if definition is None:
             raise Hidden(f"There is no policy {id}.", "saltbridge policy list")
-        used = await tx.find(ContractDefinition, policy=id)
+        used = await all_of(tx, ContractDefinition, policy=id)
         return shown(definition) | {"used_by": [each.id for each in used]}
 
     return await transact(world, work)
@@ -76,7 +77,7 @@ async def list_policies(world: World) -> list[Json]:
     """All stored definitions, then the ready-made policies that are not stored under their own name."""
 
     async def work(tx: Transaction) -> list[Json]:
-        stored = [shown(each, ready_made=each.id in READY) for each in await tx.find(PolicyDefinition)]
+        stored = [shown(each, ready_made=each.id in READY) for each in await all_of(tx, PolicyDefinition)]
         known = {each["policy"] for each in stored}
         return stored + [shown(PolicyDefinition(id=name, policy=ready(name)), ready_made=True) for name in READY if name not in known]
 
@@ -89,7 +90,7 @@ async def delete(world: World, id: str) -> Json:
     async def work(tx: Transaction) -> Json:
         if await tx.get(PolicyDefinition, id) is None:
             raise Hidden(f"There is no stored policy {id}.", "saltbridge policy list")
-        used = [each.id for each in await tx.find(ContractDefinition, policy=id)]
+        used = [each.id for each in await all_of(tx, ContractDefinition, policy=id)]
         if used:
             raise Clash(
                 f"The policy {id} is in use.", "These contract definitions stand on it.", "Withdraw their offers first.", details=used
@@ -274,5 +275,5 @@ def _end_of_rule(rule: Rule) -> datetime | None:
 
 
 async def _guard_users(tx: Transaction, id: str, now: datetime) -> None:
-    for definition in await tx.find(ContractDefinition, policy=id):
+    for definition in await all_of(tx, ContractDefinition, policy=id):
         await guard_pair(tx, definition, now)

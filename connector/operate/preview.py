@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from connector.errors import Hidden
 from connector.exchange import release
 from connector.operate import names, policies, views
+from connector.operate.all_of import all_of
 from connector.ports import Transaction, World
 from connector.records import Asset, ContractDefinition, Json, PolicyDefinition
 from policies.evaluate import evaluate
@@ -167,7 +168,7 @@ def _document(document: PassportDocument, mark: str, reason: str) -> Json:
 
 async def _offers(tx: Transaction, view: str, scope: str) -> list[_Standing]:
     found = []
-    for asset in await tx.find(Asset, view=view, scope=scope):
+    for asset in await all_of(tx, Asset, view=view, scope=scope):
         for id in asset.definitions:
             definition = await tx.get(ContractDefinition, id)
             access = await tx.get(PolicyDefinition, definition.access_policy) if definition else None

@@ -12,6 +12,7 @@ from typing import Any
 
 from connector.errors import Clash, Hidden, Malformed
 from connector.exchange.conversation import transact
+from connector.operate.all_of import all_of
 from connector.operate.reading import checked_name, reading
 from connector.ports import Transaction, World
 from connector.records import Asset, Grant, Json, Note, View
@@ -94,7 +95,7 @@ async def list_views(world: World) -> list[Json]:
     """All views: the operator's, and the ready-made ones that were not used yet (`stored` is false)."""
 
     async def work(tx: Transaction) -> list[Json]:
-        names = sorted({*READY, *(view.id for view in await tx.find(View))})
+        names = sorted({*READY, *(view.id for view in await all_of(tx, View))})
         return [_row(*await named(tx, name)) for name in names]
 
     return await transact(world, work)
@@ -107,7 +108,7 @@ async def delete(world: World, name: str) -> Json:
         view = await tx.get(View, name)
         if view is None:
             raise Hidden(f"There is no view {name} to delete.", "saltbridge view list")
-        offered = [asset.id for asset in await tx.find(Asset, view=name) if not asset.withdrawn]
+        offered = [asset.id for asset in await all_of(tx, Asset, view=name) if not asset.withdrawn]
         if offered:
             raise Clash(
                 f"The view {name} is on offer.", "These datasets stand on it.", f"saltbridge view withdraw {offered[0]}", details=offered
@@ -299,7 +300,7 @@ def _row(view: View, grant: AttributeGrant) -> Json:
 
 
 async def _shown(tx: Transaction, view: View, grant: AttributeGrant) -> Json:
-    offered = [asset.id for asset in await tx.find(Asset, view=view.id) if not asset.withdrawn]
+    offered = [asset.id for asset in await all_of(tx, Asset, view=view.id) if not asset.withdrawn]
     return _row(view, grant) | {
         "paths": [f"{part}{pointer}" for part, pointers in grant.parts.items() for pointer in pointers],
         "documents": list(document_kinds(grant)),
