@@ -78,9 +78,10 @@ def grants_named(policy: Policy) -> frozenset[str]:
 def purposes_of(policy: Policy) -> tuple[str, ...]:
     """The purposes that accepting these terms declares, in the order they stand (grants.md 9)."""
     found: dict[str, None] = {}
-    for constraint in constraints_of(policy):
-        if constraint.operand in (PURPOSE, USAGE_PURPOSE):
-            found |= dict.fromkeys(constraint.values)
+    for rule in policy.permissions:  # what a prohibition names is what is not done
+        for constraint in atoms(rule.constraints):
+            if constraint.operand in (PURPOSE, USAGE_PURPOSE) and constraint.operator not in ("neq", "isNoneOf"):
+                found |= dict.fromkeys(constraint.values)
     return tuple(found)
 
 
