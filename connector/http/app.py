@@ -153,7 +153,8 @@ def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | 
 
 async def listen(app: web.Application, host: str, port: int, *, setting: str, tls: ssl.SSLContext | None = None) -> web.AppRunner:
     """Start answering; `cleanup()` of what is returned stops gracefully.  `setting` names what to change when the port is taken."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    # A message is applied even when its sender hangs up: its handler runs to the end.
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port, ssl_context=tls).start()

@@ -30,6 +30,7 @@ from policies.errors import Invalid as InvalidPolicy
 from submodels.errors import Invalid as InvalidPassport
 
 READ_SECONDS = 60.0  # for a whole request body
+GONE = 499  # in the log only: the caller hung up, nobody reads an answer
 JSON = "application/json"
 TEXT = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}  # on every answer that is not a document
 
@@ -71,10 +72,8 @@ def doorway(listener: str, family_of: Callable[[web.Request], Family], guard: Gu
         try:
             response = await handler(guard(request))
         except Exception as error:
-            if isinstance(error, ConnectionError) and _gone(request):
-                _line(listener, request, visit, 499, started)
-                raise
-            response = answer_error(error, visit)
+            gone = isinstance(error, ConnectionError) and _gone(request)
+            response = web.Response(status=GONE) if gone else answer_error(error, visit)
         _line(listener, request, visit, response.status, started)
         return response
 

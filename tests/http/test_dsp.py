@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from aiohttp import ClientConnectionError, ClientSession, web
 from yarl import URL
 
 from connector.http import dsp
+from connector.http.app import dataspace_app, listen
 from connector.http.doorway import Family
+from connector.http.settings import Settings
 from connector.ports import World
-from connector.records import Negotiation
+from connector.records import Asset, ContractDefinition, Negotiation, PolicyDefinition
 
 from .conftest import CONTEXT, NIL, OTHER, PEER, ByName, Client, message, offer
 
@@ -262,3 +268,87 @@ def test_gzip_is_used_where_it_is_accepted(header: str, accepted: bool) -> None:
 )
 def test_each_conversation_has_its_own_errors(path: str, family: Family) -> None:
     assert dsp.family(("dsp", "2025-1", path)) is family
+
+
+@pytest.fixture
+async def five(world: World) -> World:
+    """Five plain datasets that any peer may see; a page holds two."""
+    async with world.store.transaction() as tx:
+        tx.put(PolicyDefinition(id="any", policy={"permission": [{"action": "use"}]}))
+        tx.put(ContractDefinition(id="all", access_policy="any", contract_policy="any"))
+        for number in range(5):
+            tx.put(Asset(id=f"dataset-{number}", form="plain", title="x" * 500, definitions=("all",), data_address={"type": "HttpData"}))
+    return world
+
+
+async def test_a_catalog_is_walked_by_its_links(dataspace: Client, five: World) -> None:
+    found, pages, address = [], 0, f"{five.me.dsp}/catalog/request"
+    while address:
+        assert address.startswith("https://maker.example")
+        url = URL(f"http://{dataspace.host}:{dataspace.port}{address.removeprefix('https://maker.example')}", encoded=True)
+        answer = await dataspace.session.post(url, data=message("CatalogRequestMessage"), headers=AUTH)
+        assert answer.status == 200
+        found += [dataset["@id"] for dataset in (await answer.json())["dataset"]]
+        address = str(answer.links["next"]["url"]) if "next" in answer.links else ""
+        pages += 1
+    assert (found, pages) == ([f"dataset-{number}" for number in range(5)], 3)
+
+
+async def test_a_page_belongs_to_the_peer_it_was_made_for(dataspace: Client, five: World) -> None:
+    answer = await dataspace.post(f"{BASE}/catalog/request", data=message("CatalogRequestMessage"), headers=AUTH)
+    link = answer.links["next"]["url"]
+    stolen = await dataspace.post(
+        f"{BASE}/catalog/request?{link.query_string}", data=message("CatalogRequestMessage"), headers={**AUTH, "Authorization": OTHER}
+    )
+    assert stolen.status == 400
+
+
+@pytest.mark.parametrize(("accept", "encoding"), [("gzip", "gzip"), ("identity", None), ("gzip;q=0", None)])
+async def test_a_catalog_is_compressed_where_the_caller_takes_it(dataspace: Client, five: World, accept: str, encoding: str | None) -> None:
+    answer = await dataspace.post(
+        f"{BASE}/catalog/request", data=message("CatalogRequestMessage"), headers={**AUTH, "Accept-Encoding": accept}
+    )
+    assert (answer.headers.get("Content-Encoding"), answer.headers["Vary"]) == (encoding, "Accept-Encoding")
+    assert len((await answer.json())["dataset"]) == 2
+
+
+async def test_a_dataset_is_read_by_its_id_whatever_that_holds(dataspace: Client, five: World) -> None:
+    async with five.store.transaction() as tx:
+        tx.put(Asset(id="a/b c?d", form="plain", definitions=("all",), data_address={"type": "HttpData"}))
+    url = URL(f"http://{dataspace.host}:{dataspace.port}{BASE}/catalog/datasets/a%2Fb%20c%3Fd", encoded=True)
+    answer = await dataspace.session.get(url, headers=AUTH)
+    body = await answer.json()
+    assert (answer.status, body["@id"], body["@type"], body["@context"]) == (200, "a/b c?d", "Dataset", CONTEXT)
+
+
+# --- a caller that hangs up ----------------------------------------------------------------------
+
+
+class Cut:
+    """A clock that cuts every connection of a listener when it is asked the time: in the middle of the work on a message."""
+
+    runner: web.AppRunner | None = None
+
+    def now(self) -> datetime:
+        for connection in self.runner.server.connections if self.runner and self.runner.server else ():
+            if connection.transport:
+                connection.transport.abort()
+        return datetime.now(UTC)
+
+
+async def test_a_caller_that_hangs_up_still_gets_its_message_acted_on(
+    world: World, settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The message is applied before the answer is written: its letters must not wait for a lease to end."""
+    cut = Cut()
+    runner = cut.runner = await listen(dataspace_app(replace(world, clock=cut), settings), "127.0.0.1", 0, setting="dataspace.listen")
+    host, port = runner.addresses[0][:2]
+    async with ClientSession() as session:
+        with pytest.raises(ClientConnectionError):
+            await session.post(f"http://{host}:{port}{BASE}/negotiations/offers", data=opening(), headers=AUTH)
+    async with asyncio.timeout(20):
+        while not (letters := await world.store.claim(world.clock.now())):
+            await world.store.wait(world.clock.now())
+    assert [letter.purpose for letter in letters] == ["turn"]
+    await runner.cleanup()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"], "hanging up is no bug of ours"
