@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urljoin
 
@@ -21,6 +20,7 @@ from catalog.publish import grant_digest_of
 from connector.addresses import read_address
 from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
 from connector.exchange.conversation import transact
+from connector.operate import fit
 from connector.operate.shapes import rules, title, words
 from connector.ports import Answer, Transaction, World, new_message_id
 from connector.protocol import wire
@@ -29,11 +29,8 @@ from connector.protocol.vocabulary import DSP_VERSION
 from connector.records import Grant, Json, Peer
 from connector.text import clean
 from policies.errors import Invalid
-from policies.evaluate import Outcome, Verdict, evaluate
-from policies.facts import Facts
-from policies.odrl import Policy, atoms, operands_of, parse_policy
-from policies.operands import GRANT, PARTICIPANT, PURPOSE, canonical, claim_iri
-from policies.terms import narrows
+from policies.evaluate import Outcome
+from policies.odrl import parse_policy
 from submodels.errors import Invalid as InvalidGrant
 from submodels.grant import AttributeGrant, parse_grant
 from submodels.table import submodel
@@ -221,45 +218,6 @@ def content_in_words(granted: AttributeGrant) -> str:
     return ", ".join(text for text in (named, documents) if text)
 
 
-# --- is it for us --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ForYou:
-    """yes; undecided: yes, if the peer vouches for something; no."""
-
-    outcome: Outcome
-    text: str
-    reasons: tuple[str, ...] = ()
-
-
-def for_you(world: World, peer: str, offer: Json) -> ForYou:
-    """Whether we could accept an offer: as we are, or if the peer vouched for what we claim of ourselves."""
-    try:
-        policy = parse_policy(rules(offer))
-    except Invalid as error:
-        return ForYou(Outcome.NO, clean(f"no: its terms cannot be read: {error.what}", 200), (error.what,))
-    now = world.clock.now()
-    bare = facts(world, grant_digest_of(policy) or "")
-    if evaluate(policy, bare, now, now).allowed:
-        return ForYou(Outcome.YES, "yes")
-    claims = {name: values for name, values in world.me.wishes.items() if values and claim_iri(name) in operands_of(policy)}
-    claimed = bare
-    for name, values in claims.items():
-        claimed = claimed.with_fact(claim_iri(name), *values, source="claimed by ourselves")
-    verdict = evaluate(policy, claimed, now, now)
-    if verdict.allowed:
-        named = " and ".join(f"{name}={'/'.join(values)}" for name, values in claims.items())
-        return ForYou(Outcome.UNDECIDED, f"yes, if {peer} confirms {named}")
-    return ForYou(Outcome.NO, _no(verdict), tuple(reason.text for reason in verdict.reasons))
-
-
-def facts(world: World, digest: str) -> Facts:
-    """What we know of ourselves without anybody vouching: our id, and the grant we ask for."""
-    known = Facts().with_fact(PARTICIPANT, world.me.id, source="ourselves")
-    return known.with_fact(GRANT, f"sha-256:{digest}", source="the dataset") if digest else known
-
-
 def best_offer(world: World, dataset: Found) -> Json:
     """The offer that is most for us, the first of equals; it names the dataset's grant, or nothing is negotiated."""
     order = (Outcome.YES, Outcome.UNDECIDED, Outcome.NO)
@@ -271,31 +229,7 @@ def best_offer(world: World, dataset: Found) -> Json:
             "Tell its operator.",
             code="grant.mismatch",
         )
-    return min(usable, key=lambda offer: order.index(for_you(world, "", offer).outcome))
-
-
-def purposes_of(policy: Policy) -> tuple[str, ...]:
-    """The purposes that accepting these terms declares."""
-    said = [atom for rule in policy.permissions for atom in atoms(rule.constraints) if atom.operand == PURPOSE]
-    return tuple(dict.fromkeys(value for atom in said for value in atom.values))
-
-
-def narrow(offer: Json, purpose: Sequence[str]) -> Json:
-    """The offer for these purposes only: its purpose constraints are narrowed, absent ones added."""
-    wanted = list(dict.fromkeys(purpose))
-    constraint = {
-        "leftOperand": PURPOSE,
-        "operator": "eq" if len(wanted) == 1 else "isAnyOf",
-        "rightOperand": wanted[0] if len(wanted) == 1 else wanted,
-    }
-    permissions = [_narrow_rule(rule, constraint) for rule in offer.get("permission", ())]
-    narrowed = offer | {"permission": permissions}
-    wider = narrows(parse_policy(rules(narrowed)), parse_policy(rules(offer)))
-    if wider:
-        raise Malformed(
-            f"The offer is not for {', '.join(wanted)}.", "; ".join(wider), f"It is {words(offer)}.", code="purpose.not-offered"
-        )
-    return narrowed
+    return min(usable, key=lambda offer: order.index(fit.for_you(world, "", offer).outcome))
 
 
 # --- inside --------------------------------------------------------------------------------------
@@ -311,7 +245,7 @@ def next_link(header: str, base: str) -> str:
     for target, parameters in _LINK.findall(header):
         rels = [value.strip(' ",') for name, _, value in (each.strip().partition("=") for each in parameters.split(";")) if name == "rel"]
         if any("next" in rel.split() for rel in rels):
-            return urljoin(base, target)
+            return urljoin(base, str(target))
     return ""
 
 
@@ -342,43 +276,10 @@ def _names_grant(offer: Json, digest: str) -> bool:
         return False
 
 
-def _narrow_rule(rule: Json, constraint: Json) -> Json:
-    """The permission with this purpose constraint in the place of its own, which must allow it."""
-    given = rule.get("constraint", [])
-    kept = [each for each in given if canonical(str(each.get("leftOperand", ""))) != PURPOSE]
-    return rule | {"constraint": [*kept, constraint]}
-
-
-# How an operator reads on after "role": what the provider demands of us.
-_MUST = {
-    "eq": "must be",
-    "neq": "must not be",
-    "isAnyOf": "must be one of",
-    "isNoneOf": "must be none of",
-    "lteq": "was over at",
-    "lt": "was over at",
-    "gteq": "begins at",
-    "gt": "begins at",
-}
-
-
-def _no(verdict: Verdict) -> str:
-    """`no: role must be second-life`, from the first cause."""
-    if not verdict.reasons:
-        return "no: its terms allow nobody"
-    said, _, note = verdict.reasons[0].text.partition(" - ")
-    words_ = said.split(" ", 2)
-    if len(words_) == 3 and words_[1] in _MUST:
-        value = words_[2].strip("[]")
-        must = "must be" if words_[1] == "isAnyOf" and "," not in value else _MUST[words_[1]]
-        said, note = f"{words_[0]} {must} {value}", ""
-    return clean(f"no: {said}{f' - {note}' if note else ''}", 200)
-
-
 def _shown(world: World, peer: Peer, dataset: Found) -> Json:
     offers: list[Json] = []
     for offer in dataset.offers:
-        view = for_you(world, peer.name, offer)
+        view = fit.for_you(world, peer.name, offer)
         offers.append(
             {
                 "offer": offer["@id"],
@@ -401,12 +302,3 @@ def _shown(world: World, peer: Peer, dataset: Found) -> Json:
         "for_you": broken if dataset.problem or not best else best["for_you"],
         "offers": offers,
     }
-
-
-def expired(world: World, policy: Json, signed: datetime) -> bool:
-    """Whether time alone (or a prohibition) ends an agreed policy: no fact that we do not know could make it a yes."""
-    try:
-        verdict = evaluate(parse_policy(rules(policy)), facts(world, ""), world.clock.now(), signed)
-    except Invalid:
-        return True
-    return verdict.outcome is Outcome.NO

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from connector.errors import Clash, Hidden, Illegal, Malformed, Unavailable
 from connector.exchange import negotiate, offers
 from connector.exchange.transfer import retire as retire_agreement
-from connector.operate import catalogs, names
+from connector.operate import catalogs, fit, names
 from connector.operate.shapes import agreement_json, negotiation_json, refused, rules, step_json, title
 from connector.ports import Move, Transaction, World
 from connector.protocol.negotiation import FINAL
@@ -43,11 +43,11 @@ async def open(
     offer = catalogs.best_offer(world, found)
     asked = _with_terms(offer, terms) if terms else offer
     if purpose:
-        asked = catalogs.narrow(asked, purpose)
+        asked = fit.narrow(asked, purpose)
     if not as_is:
         _check_narrower(asked, offer)
     return await negotiate.request(
-        world, other, asked | {"target": found.id}, grant=grant, view=found.view, purpose=catalogs.purposes_of(parse_policy(rules(asked)))
+        world, other, asked | {"target": found.id}, grant=grant, view=found.view, purpose=fit.purposes_of(parse_policy(rules(asked)))
     )
 
 
@@ -201,7 +201,7 @@ async def counter(world: World, text: str, *, purpose: Sequence[str] = (), terms
     if not purpose and not terms:
         raise Malformed("A counter needs terms.", next="Give --purpose or --policy FILE.", code="input.missing")
     offer = _with_terms(process.offer, terms) if terms else process.offer
-    offer = catalogs.narrow(offer, purpose) if purpose else offer
+    offer = fit.narrow(offer, purpose) if purpose else offer
     message = M.REQUEST if process.side == "consumer" else M.OFFER
     return await negotiate.act(world, process.id, Move(message=message, content={"offer": offer | {"target": process.dataset}}))
 

@@ -12,7 +12,7 @@ import pytest
 from catalog.asset import view_asset_id
 from catalog.publish import offer_for
 from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
-from connector.operate import catalogs
+from connector.operate import catalogs, fit
 from connector.ports import Answer, World
 from connector.records import Json, Peer
 from policies.evaluate import Outcome
@@ -173,7 +173,7 @@ async def test_contents_are_told_in_words(consumer: Consumer) -> None:
     ],
 )
 async def test_an_offer_is_judged_for_us(consumer: Consumer, terms: Json, outcome: Outcome, text: str) -> None:
-    judged = catalogs.for_you(consumer.world, "maker", terms)
+    judged = fit.for_you(consumer.world, "maker", terms)
     assert judged.outcome is outcome
     assert judged.text.startswith(text)
 
@@ -188,11 +188,11 @@ async def test_the_offer_that_is_most_for_us_is_taken(consumer: Consumer) -> Non
 
 def test_a_purpose_narrows_the_offer_and_nothing_else_does() -> None:
     offer = constrained("purpose", "isAnyOf", ["dismantling", "recycling"]) | {"@id": "o"}
-    narrowed = catalogs.narrow(offer, ["recycling"])
+    narrowed = fit.narrow(offer, ["recycling"])
     assert narrowed["permission"][0]["constraint"][0]["rightOperand"] == "recycling"
     assert narrowed["@id"] == "o"
     with pytest.raises(Malformed, match="not for audit"):
-        catalogs.narrow(offer, ["audit"])
+        fit.narrow(offer, ["audit"])
 
 
 async def test_a_view_with_two_scopes_must_be_told_apart(consumer: Consumer) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connector.errors import Denied, Hidden, Malformed, PeerRefused, PeerUnreachable
-from connector.operate import received
+from connector.operate import fetching, pulls, received
 from connector.ports import Answer, World
 from connector.records import Agreement, Json, Place, Received, Transfer
 from submodels.grant import make_grant
@@ -27,7 +27,7 @@ MATERIAL = {"BatteryMaterialName": "Nickel", "BatteryMaterialIdentifier": "7440-
 
 def test_granted_leaves_pass_and_are_counted_by_template() -> None:
     tree: Any = read_json(b'{"BatteryMaterials": [{"BatteryMaterialName": "Nickel"}, {"BatteryMaterialName": "Cobalt"}]}')
-    assert received.check(GRANT, {"materials": tree}) == (1, [])
+    assert fetching.check(GRANT, {"materials": tree}) == (1, [])
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_granted_leaves_pass_and_are_counted_by_template() -> None:
     ],
 )
 def test_one_leaf_more_is_found(part: str, tree: Any, outside: str) -> None:
-    assert received.check(GRANT, {part: tree})[1] == [outside]
+    assert fetching.check(GRANT, {part: tree})[1] == [outside]
 
 
 @given(
@@ -48,7 +48,7 @@ def test_one_leaf_more_is_found(part: str, tree: Any, outside: str) -> None:
     st.text(st.characters(categories=["L"]), min_size=1, max_size=12),
 )
 def test_a_name_that_the_table_does_not_have_is_always_outside(part: str, name: str) -> None:
-    assert received.check(GRANT, {part: {f"{name}_": "x"}})[1] == [f"{part}/{name}_"]
+    assert fetching.check(GRANT, {part: {f"{name}_": "x"}})[1] == [f"{part}/{name}_"]
 
 
 # --- a whole pull against a counterparty ---------------------------------------------------------
@@ -118,8 +118,8 @@ def parts(tree: Json, *documents: str) -> Answer:
 
 async def pull(world: World, answers: dict[str, Answer], battery: str = "000017") -> Json:
     # The completion stays in the outbox: nobody delivers in these tests.
-    received.COMPLETION_SECONDS = 0.0
-    return await received.pull(replace(world, data=Data(answers)), received.Wish(peer="maker", what="dismantling", battery=battery))
+    pulls.COMPLETION_SECONDS = 0.0
+    return await pulls.pull(replace(world, data=Data(answers)), pulls.Wish(peer="maker", what="dismantling", battery=battery))
 
 
 GOOD = {"materials": {"BatteryMaterials": [{"BatteryMaterialName": "Nickel"}]}}
@@ -240,4 +240,4 @@ async def test_an_agreement_is_passed_over_only_when_it_surely_does_not_cover(
         scope=scope,
         signed=holder.clock.now(),
     )
-    assert received._may_cover(agreement, battery) is covers
+    assert pulls._may_cover(agreement, battery) is covers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from connector.http.doorway import TEXT
-from connector.operate import received
+from connector.operate import pulls, received
 from connector.ports import World
 
 from .bodies import BASE, Body, answer, read
@@ -26,8 +26,8 @@ def routes(world: World) -> list[web.RouteDef]:
 
     async def pull(request: web.Request) -> web.Response:
         body = await read(request, world, PullBody)
-        wish = received.Wish(peer=body.peer, what=body.view, battery=body.battery, purpose=tuple(body.purpose), path=body.path)
-        return answer(await received.pull(world, wish))
+        wish = pulls.Wish(peer=body.peer, what=body.view, battery=body.battery, purpose=tuple(body.purpose), path=body.path)
+        return answer(await pulls.pull(world, wish))
 
     async def listing(request: web.Request) -> web.Response:
         query = request.query
