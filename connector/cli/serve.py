@@ -60,6 +60,8 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
             )
         await stop.wait()
         log.event("stopping")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)  # who asks twice does not want to wait
     log.event("stopped")
 
 

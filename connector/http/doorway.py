@@ -71,7 +71,7 @@ def doorway(listener: str, family_of: Callable[[web.Request], Family], guard: Gu
         visit = request[VISIT] = Visit(family_of(request))
         try:
             response = await handler(guard(request))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the doorway: every error becomes an answer
             gone = isinstance(error, ConnectionError) and _gone(request)
             response = web.Response(status=GONE) if gone else answer_error(error, visit)
         _line(listener, request, visit, response.status, started)

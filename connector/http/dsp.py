@@ -68,7 +68,7 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
         raise Hidden
     route, id = _find(request.method, steps[2:])
     visit = request[VISIT]
-    visit.process = id if route.own or route.reads else ""
+    visit.process = "" if route.steps[0] == "catalog" else id
     caller = await world.identity.authenticate(request.headers.get("Authorization", ""), safe=route.reads)
     visit.peer = caller.participant
     body = await read_body(request) if route.expects else b""
