@@ -164,24 +164,33 @@ async def _dataset(world: World, peer: Peer, wish: Wish) -> str:
 
 
 async def _transfer(world: World, agreement: Agreement, story: Story) -> Transfer:
-    """A started transfer of the agreement, re-used when one stands."""
+    """A started transfer of the agreement: one that stands, else one that is under way, else a new one."""
     async with world.store.transaction() as tx:
-        running = await tx.find(Transfer, agreement=agreement.id, side="consumer", state=str(S.STARTED))
-    standing = [each for each in running if not each.place.waiting and each.data_address]
+        ours = await tx.find(Transfer, agreement=agreement.id, side="consumer", limit=10_000)
+    standing = [each for each in ours if each.place.state == S.STARTED and not each.place.waiting and each.data_address]
     if standing:
         story.reused["transfer"] = True
         story.tell("transfer", id=standing[-1].id, reused=True)
         return standing[-1]
-    process = await transfers.started(world, await transfer.request(world, agreement.id))
+    under_way = [each for each in ours if each.place.state in ("", S.REQUESTED)]
+    asked = await (transfers.hurry(world, under_way[-1]) if under_way else transfer.request(world, agreement.id))
+    process = await transfers.started(world, asked)
     if process.place.state != S.STARTED:
-        raise PeerUnreachable(
-            f"The transfer is {process.place.state or 'not answered yet'} after {transfers.PATIENCE:.0f} s.",
-            "It goes on in the background.",
-            f"saltbridge transfer timeline {process.id}",
-            code="peer.slow",
-        )
+        raise await _not_started(world, process)
     story.tell("transfer", id=process.id, reused=False)
     return process
+
+
+async def _not_started(world: World, process: Transfer) -> PeerUnreachable:
+    async with world.store.transaction() as tx:
+        tried = [letter.last_error for letter in await tx.letters(process.id) if letter.last_error]
+        peer = await names.peer_name(tx, process.peer)
+    return PeerUnreachable(
+        f"{peer} has not started the transfer.",
+        f"{clean(tried[0], 200).rstrip('.') if tried else 'No answer so far'}; it is tried again in the background.",
+        f"saltbridge peer ping {peer}, or later the same pull again",
+        code="peer.slow",
+    )
 
 
 async def _mark_retired(world: World, agreement: Agreement, error: PeerRefused) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from connector.errors import Clash
 from connector.exchange import transfer
 from connector.operate import names
@@ -13,6 +15,7 @@ from connector.protocol.transfer import State as S
 from connector.records import Agreement, Json, Transfer
 
 PATIENCE = 30.0  # seconds that a request waits for a peer to answer
+STUCK = 3  # attempts of one letter after which nobody is kept waiting: it goes on in the background
 GLANCE = 0.25  # seconds between two looks when no change is told (the notice is a hint only)
 
 # What an operator may do, the message that does it, and the code that goes with it.
@@ -42,15 +45,29 @@ async def move(world: World, text: str, verb: str, reason: str = "") -> Transfer
 
 
 async def settled(world: World, id: str, *states: str, seconds: float = PATIENCE) -> Transfer:
-    """The transfer once it is in one of the states, or over; as it stands when the time is up."""
+    """The transfer once it is in one of the states, over, or stuck; as it stands when the time is up."""
     until = world.clock.now().timestamp() + seconds
+    tried: dict[str, int] = {}  # attempts of each letter before we began to wait
     while True:
         async with world.store.transaction() as tx:
             process = await names.transfer(tx, id)
+            letters = await tx.letters(process.id)
+        stuck = any(letter.attempts >= max(STUCK, tried.setdefault(letter.id, letter.attempts) + 1) for letter in letters)
         left = until - world.clock.now().timestamp()
-        if process.place.state in {*states, *FINAL} or left <= 0:
+        if process.place.state in {*states, *FINAL} or stuck or left <= 0:
             return process
         await world.changes.wait(process.id, min(GLANCE, left))
+
+
+async def hurry(world: World, process: Transfer) -> Transfer:
+    """Try what waits to be sent at once: somebody is there who wants it now."""
+    now = world.clock.now()
+    async with world.store.transaction() as tx:
+        late = [letter for letter in await tx.letters(process.id) if letter.due > now]
+        for letter in late:
+            tx.replace(replace(letter, due=now))
+    await world.store.release([letter.id for letter in late])
+    return process
 
 
 async def started(world: World, process: Transfer, seconds: float = PATIENCE) -> Transfer:

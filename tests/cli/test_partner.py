@@ -299,3 +299,18 @@ def test_completion_offers_the_nodes_own_names(nodes: Nodes, monkeypatch: pytest
     assert ("maker") in [name for name, _ in complete.peers("ma")]
     monkeypatch.setenv("SALTBRIDGE_HOME", "/nowhere")
     assert complete.peers("ma") == []
+
+
+def test_a_pull_from_a_peer_that_is_down_fails_soon_and_goes_on_when_it_is_back(nodes: Nodes, say: Say) -> None:
+    say("recycler", "pull", "maker", "dismantling", "-b", BATTERY)
+    nodes.stop("maker")
+    try:
+        failed = say("recycler", "pull", "maker", "dismantling", "-b", BATTERY)
+        assert failed.code == 5, failed.err
+        assert "tried again in the background" in failed.err
+        before = len(say("recycler", "transfer", "list", "--json").json)
+    finally:
+        nodes.start("maker")
+    again = say("recycler", "pull", "maker", "dismantling", "-b", BATTERY, "--json")
+    assert again.code == 0, again.err
+    assert len(say("recycler", "transfer", "list", "--json").json) == before  # the one under way was used
