@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from connector.cli.doctor import Finding, examine, lines
 from connector.cli.init import make
 from connector.cli.main import main
+from connector.config import load
 
 
 @pytest.fixture
@@ -124,3 +129,37 @@ def test_a_failure_is_followed_by_its_fix() -> None:
     shown = lines([Finding("disk", "failed", "1 MB free", "Make room."), Finding("clock", "ok", "fine")])
     assert shown[0].split() == ["failed", "disk", "1", "MB", "free"] and shown[1].strip() == "fix: Make room."
     assert shown[-1] == "2 checks: 1 failed, 0 warnings"
+
+
+class Shifted(BaseHTTPRequestHandler):
+    """An operator listener that knows one peer - itself - whose clock is a minute slow."""
+
+    def do_GET(self) -> None:
+        body = b"[]"
+        if self.path.endswith("/peers"):
+            host, port = self.server.server_address[:2]
+            body = json.dumps([{"name": "slow", "address": f"http://{host!s}:{port}/dsp/2025-1"}]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return format_datetime(datetime.now(UTC) - timedelta(seconds=60), usegmt=True)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_a_clock_that_drifts_from_a_peers_is_a_warning(home: Path) -> None:
+    address = load(home, {}).operator.address
+    with ThreadingHTTPServer((address.host, address.port), Shifted) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            found = [finding for finding in examine(home) if finding.check == "clock"]
+        finally:
+            server.shutdown()
+            thread.join()
+    assert [finding.outcome for finding in found] == ["warning"]
+    assert "ahead of slow's" in found[0].text and "NTP" in found[0].fix
