@@ -19,7 +19,6 @@ from .evidence import Note as Note
 from .evidence import Received as Received
 from .evidence import Step as Step
 
-
 # --- who -----------------------------------------------------------------------------------------
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from catalog.dcat import catalog_json, dataset_json
 from catalog.query import Query, decode_cursor, encode_cursor, parse_filter
-
 from connector.errors import Hidden, Malformed
 from connector.ports import Caller, Transaction, World
 from connector.protocol.messages import CatalogRequest

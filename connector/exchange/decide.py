@@ -8,8 +8,6 @@ reason.  The input is always the stored offer, narrowed where the request validl
 from __future__ import annotations
 
 from catalog.publish import grant_digest_of, read_offer_id
-from policies.terms import fill, grant_mismatch, narrows, purposes_of, same_terms
-
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol.machine import Side
 from connector.protocol.negotiation import Message as N
@@ -19,6 +17,7 @@ from connector.protocol.transfer import State as TS
 from connector.records import Agreement, Asset, ContractDefinition, Decision, Json, Negotiation, Transfer
 from policies.errors import Invalid
 from policies.odrl import Policy, operands_of, parse_policy, render
+from policies.terms import fill, grant_mismatch, narrows, same_terms
 
 from . import offers
 from .facts import decision, file, gather, judge, refusal
@@ -81,7 +80,7 @@ async def _agree(world: World, tx: Transaction, process: Negotiation, terms: Pol
     if definition is None:
         return _refuse(world, tx, process, "offer.withdrawn", "The offer does not stand any more.", "Ask for the catalog again.")
     rules = render(terms)
-    facts = gather(caller, grant=grant_digest_of(terms) or "", purpose=purposes_of(terms))
+    facts = gather(caller, grant=grant_digest_of(terms) or "")
     now = world.clock.now()
     verdict = judge(rules, facts, now, now)
     decided = decision(world, f"negotiation {process.id}", process.peer, "contract policy", rules, facts, verdict)
@@ -128,7 +127,7 @@ async def serve(world: World, tx: Transaction, process: Transfer) -> Move:
     if agreement is None or caller is None:
         refused = refusal(world, f"transfer {process.id}", process.peer, "agreement", "agreement.unknown", "The agreement is gone.")
         return _no(refused, "your transfer", "")
-    facts = gather(caller, grant=grant_digest_of(parse_policy(agreement.policy)) or "", purpose=agreement.purpose)
+    facts = gather(caller, grant=grant_digest_of(parse_policy(agreement.policy)) or "")
     verdict = judge(agreement.policy, facts, world.clock.now(), agreement.signed)
     decided = decision(world, f"transfer {process.id}", process.peer, "agreed policy", agreement.policy, facts, verdict)
     if not verdict.allowed:

@@ -188,7 +188,8 @@ async def _read(
         return None
     if await _applied_there(world, talk, letter, process, origins):
         return await _settle(world, talk, letter, b"")
-    return await _refused(world, talk, letter, code or "peer.refused", list(reason) or [f"The peer answered {answer.status}, no reason given."])
+    why = list(reason) or [f"The peer answered {answer.status}, no reason given."]
+    return await _refused(world, talk, letter, code or "peer.refused", why)
 
 
 async def _settle(world: World, talk: Talk, letter: Letter, body: bytes) -> Letter | None:

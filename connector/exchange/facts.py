@@ -1,13 +1,12 @@
 """What is known of a participant at one instant, gathered for one evaluation.
 
 The identity adapter says who calls and what is vouched for; this adds what the question itself brings: which grant
-the dataset carries and which purposes were declared.  Nothing is remembered here.
+the dataset carries.  Nothing is remembered here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from datetime import datetime
 
 import rfc8785
@@ -18,17 +17,17 @@ from policies.errors import Invalid
 from policies.evaluate import Outcome, Reason, Verdict, evaluate
 from policies.facts import Facts
 from policies.odrl import parse_policy
-from policies.operands import GRANT, PARTICIPANT, PURPOSE
+from policies.operands import GRANT, PARTICIPANT
 
 
-def gather(caller: Caller, *, grant: str = "", purpose: Iterable[str] = ()) -> Facts:
-    """Facts about a caller for a dataset with this grant digest and these declared purposes."""
+def gather(caller: Caller, *, grant: str = "") -> Facts:
+    """Facts about a caller for a dataset with this grant digest.
+
+    Purposes are no facts: whoever accepts terms declares those that stand in them, and nothing can contradict it.
+    """
     facts = caller.facts.with_fact(PARTICIPANT, caller.participant, source="authenticated")
     if grant:
         facts = facts.with_fact(GRANT, f"sha-256:{grant}", source="the dataset")
-    declared = tuple(purpose)
-    if declared:
-        facts = facts.with_fact(PURPOSE, *declared, source="declared by the consumer")
     return facts
 
 
@@ -53,7 +52,7 @@ def decision(
         peer=peer,
         question=question,
         outcome=str(verdict.outcome),
-        code=verdict.reasons[0].code if verdict.reasons else "policy.yes",
+        code=verdict.code,
         reasons=reasons,
         policy=policy,
         facts=facts.to_json(),

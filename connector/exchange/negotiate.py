@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from policies.terms import purposes_of
-
 from connector.errors import Hidden, Illegal, Malformed
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol import wire
@@ -22,6 +20,7 @@ from connector.protocol.negotiation import Message as M
 from connector.protocol.negotiation import State as S
 from connector.records import Agreement, Asset, Grant, Json, Negotiation, Note, Opening, Peer, Place
 from policies.odrl import parse_policy
+from policies.terms import purposes_of
 
 from . import compose, offers
 from .conversation import (

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from catalog.asset import split_view_asset_id
 from catalog.publish import guard, offer_for, read_offer_id
-
 from connector.errors import Hidden
 from connector.ports import Caller, Transaction, World
 from connector.records import Asset, ContractDefinition, Grant, Json, PolicyDefinition

@@ -13,8 +13,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from submodels.view import Redacted, at, part_json, parts_json
-
 from connector.errors import Hidden
 from connector.ports import Transaction, World
 from connector.records import Json, Note
@@ -22,6 +20,7 @@ from submodels.documents import PassportDocument
 from submodels.errors import Invalid
 from submodels.table import PARTS, elements
 from submodels.value import write_json
+from submodels.view import Redacted, at, part_json, parts_json
 
 from . import release
 from .conversation import transact

@@ -13,20 +13,19 @@ from datetime import UTC, datetime
 
 from catalog.asset import in_scope
 from catalog.publish import grant_digest_of
-from submodels.audience import Release, public_release
-from submodels.passport import Passport, merge
-from submodels.view import Redacted, select
-
 from connector.errors import Denied, Hidden, Unauthenticated
 from connector.ports import Transaction, World
 from connector.protocol.transfer import State as S
 from connector.records import Agreement, Asset, Battery, Decision, Document, Json, Layer, Model, Transfer
 from policies.errors import Invalid
 from policies.odrl import parse_policy
+from submodels.audience import Release, public_release
 from submodels.documents import PassportDocument
 from submodels.grant import AttributeGrant, parse_grant
+from submodels.passport import Passport, merge
 from submodels.table import PARTS
 from submodels.value import read_json
+from submodels.view import Redacted, select
 
 from .conversation import transact
 from .facts import decision, file, gather, judge, refusal
@@ -95,7 +94,7 @@ async def _still_allowed(world: World, about: str, agreement: Agreement, grant: 
         unknown = refusal(world, about, agreement.peer, "identity", "peer.blocked", "You are no longer a trusted peer of this node.")
         await _deny(world, unknown, "Ask its operator.")
         return
-    facts = gather(caller, grant=grant.digest, purpose=agreement.purpose)
+    facts = gather(caller, grant=grant.digest)
     verdict = judge(agreement.policy, facts, now, agreement.signed)
     if not verdict.allowed:
         await _deny(
