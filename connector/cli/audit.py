@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from connector.errors import Malformed
-from connector.text import clean
+from connector.text import clean, short
 
 from . import table
 from .client import Client
@@ -22,9 +23,10 @@ ENTRIES = (
     Column("seq", "NO", right=True),
     Column("at", "TIME", instant),
     Column("event", "EVENT"),
-    Column("subject", "ABOUT"),
-    Column("detail", "DETAIL"),
+    Column("subject", "ABOUT", table.show_id),
+    Column("data", "DETAIL", lambda data: _detail(data, brief=True)),
 )
+PIPED = (*ENTRIES[:4], Column("detail", ""))
 
 
 @app.callback()
@@ -52,7 +54,7 @@ def show(
         table.print_json(rows)
         return
     rows = [row | {"detail": _detail(row["data"])} for row in rows]
-    table.table(rows, ENTRIES, empty="nothing has happened yet")
+    table.table(rows, ENTRIES, piped=PIPED, empty="nothing has happened yet")
 
 
 @app.command()
@@ -110,5 +112,11 @@ def _whole(client: Client, after: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _detail(data: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in data.items() if isinstance(value, str | int) and value != "")[:200]
+def _detail(data: dict[str, Any], *, brief: bool = False) -> str:
+    """`name=value` words; brief ones have process ids and digests shortened, as a person reads them."""
+    kept = {name: str(value) for name, value in data.items() if isinstance(value, str | int) and value != ""}
+    return " ".join(f"{name}={_brief(value) if brief else value}" for name, value in kept.items())
+
+
+def _brief(value: str) -> str:
+    return f"{value[:12]}…" if re.fullmatch(r"[0-9a-f]{40,}", value) else short(value)
