@@ -199,7 +199,10 @@ async def _settle(world: World, talk: Talk, letter: Letter, body: bytes) -> Lett
     async def work(tx: Transaction) -> tuple[Letter | None, bool]:
         before = await tx.get(talk.record, letter.process)
         tx.drop(letter.id)
-        if before is None or is_final(talk, before):
+        if before is None:
+            return None, False
+        if is_final(talk, before):  # their last word overtook the answer to ours: it belongs on the timeline all the same
+            tx.put(step_out(world, before, letter))
             return None, False
         crossed = before.place.crossed
         here = talk.machine.answered(position(talk, before), accepted=True)
