@@ -83,7 +83,7 @@ async def _agree(world: World, tx: Transaction, process: Negotiation, terms: Pol
     facts = gather(caller, grant=grant_digest_of(terms) or "")
     now = world.clock.now()
     verdict = judge(rules, facts, now, now)
-    decided = decision(world, f"negotiation {process.id}", process.peer, "contract policy", rules, facts, verdict)
+    decided = decision(world, f"negotiation {process.id}", process.peer, "contract policy", rules, facts, verdict, now)
     if not verdict.allowed:
         return _no(decided, f'your request for "{process.view or process.dataset}"', process.view)
     if definition.confirm == "ask" and not process.approved:
@@ -129,7 +129,7 @@ async def serve(world: World, tx: Transaction, process: Transfer) -> Move:
         return _no(refused, "your transfer", "")
     facts = gather(caller, grant=grant_digest_of(parse_policy(agreement.policy)) or "")
     verdict = judge(agreement.policy, facts, world.clock.now(), agreement.signed)
-    decided = decision(world, f"transfer {process.id}", process.peer, "agreed policy", agreement.policy, facts, verdict)
+    decided = decision(world, f"transfer {process.id}", process.peer, "agreed policy", agreement.policy, facts, verdict, agreement.signed)
     if not verdict.allowed:
         return _no(decided, f'your transfer of "{agreement.view or agreement.dataset}"', agreement.view)
     return Move(message=T.START, decision=decided)

@@ -41,7 +41,7 @@ def judge(policy: Json, facts: Facts, now: datetime, agreed: datetime | None = N
 
 
 def decision(
-    world: World, about: str, peer: str, question: str, policy: Json, facts: Facts, verdict: Verdict
+    world: World, about: str, peer: str, question: str, policy: Json, facts: Facts, verdict: Verdict, agreed: datetime | None = None
 ) -> Decision:
     """The evidence of one evaluation, with the facts by value so that it can be repeated."""
     reasons = tuple(f"{reason.where}: {reason.text}" if reason.where else reason.text for reason in verdict.reasons)
@@ -57,6 +57,7 @@ def decision(
         policy=policy,
         facts=facts.to_json(),
         tree=verdict.tree,
+        agreed=agreed,
     )
 
 

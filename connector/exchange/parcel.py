@@ -160,6 +160,5 @@ async def _receipted(world: World, permit: release.Permit, redacted: Redacted, p
         "Saltbridge-Receipt": receipt,
         "Saltbridge-Revision": redacted.revision,
         "Saltbridge-Battery": redacted.battery,
-        "Saltbridge-Documents": ",".join(document.id for document in redacted.documents),
     }
     return Parcel(parcel.body, parcel.media_type, parcel.filename, parcel.etag, headers)

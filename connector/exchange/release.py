@@ -99,7 +99,7 @@ async def _still_allowed(world: World, about: str, agreement: Agreement, grant: 
     if not verdict.allowed:
         await _deny(
             world,
-            decision(world, about, agreement.peer, "agreed policy", agreement.policy, facts, verdict),
+            decision(world, about, agreement.peer, "agreed policy", agreement.policy, facts, verdict, agreement.signed),
             "Negotiate a new agreement.",
         )
 

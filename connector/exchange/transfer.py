@@ -13,7 +13,7 @@ from connector.errors import Denied, Hidden, Illegal, Malformed
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol import wire
 from connector.protocol.machine import Side
-from connector.protocol.messages import TransferAck, TransferMessage, TransferRequest, TransferStart
+from connector.protocol.messages import TransferAck, TransferMessage, TransferRequest, TransferStart, TransferTermination
 from connector.protocol.negotiation import Message as N
 from connector.protocol.negotiation import State as NS
 from connector.protocol.transfer import FINAL, TRANSFER
@@ -43,6 +43,7 @@ from .conversation import at as place_at
 from .decide import decide_transfer
 
 TOKEN_LIFE = timedelta(days=90)
+RETIRED = "agreement.retired"  # code of the termination that ends a transfer with its agreement
 
 # --- what comes in -------------------------------------------------------------------------------
 
@@ -110,7 +111,7 @@ async def _agreement_for(world: World, tx: Transaction, caller: Caller, message:
             "The agreement was retired.",
             f"By {agreement.retired_by} at {agreement.retired.isoformat()}: {agreement.retired_why or 'no reason given'}.",
             "Negotiate a new one.",
-            code="agreement.retired",
+            code=RETIRED,
         )
     if agreement.state == "AGREED":  # their request proves that our FINALIZE arrived
         agreement = await _proven(world, tx, agreement)
@@ -140,11 +141,22 @@ async def _continue(world: World, tx: Transaction, caller: Caller, message: Tran
     if isinstance(message, TransferStart):
         heard = _started(process, heard, message)
     kept = await keep(world, tx, TALK, process, heard, step_in(world, heard, message, len(wire.write(message))))
+    if isinstance(message, TransferTermination) and message.code == RETIRED:
+        await _retired_by_peer(world, tx, kept, message)
     if is_final(TALK, kept):
         return Outcome(ack(kept), created=False)
     letter = turn(world, TALK, kept)
     tx.post(letter)
     return Outcome(ack(kept), created=False, letters=(letter.id,))
+
+
+async def _retired_by_peer(world: World, tx: Transaction, process: Transfer, message: TransferTermination) -> None:
+    """Their termination says that the whole agreement is over: so it is here, from now on (retiring is open to both sides)."""
+    agreement = await tx.get(Agreement, process.agreement)
+    if agreement is not None and agreement.peer == process.peer and agreement.retired is None:
+        why = "; ".join(message.reason)[: world.limits.text_bytes]
+        tx.put(replace(agreement, retired=world.clock.now(), retired_by=process.peer, retired_why=why))
+        tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": process.peer}))
 
 
 def _started(process: Transfer, heard: Transfer, message: TransferStart) -> Transfer:
@@ -260,7 +272,7 @@ async def _end_transfers(world: World, tx: Transaction, agreement: Agreement, wh
             continue
         # what is in flight is answered first; the pull itself is refused from now on
         due = world.clock.now() + timedelta(seconds=0.2) if process.place.waiting else None
-        move = Move(message=T.TERMINATE, content={"code": "agreement.retired", "reason": reason}, due=due)
+        move = Move(message=T.TERMINATE, content={"code": RETIRED, "reason": reason}, due=due)
         _, letter = await say(world, tx, TALK, process, move)
         letters.append(letter.id)
     return letters

@@ -82,8 +82,7 @@ async def fetch(source: Source, battery: str, grant: AttributeGrant) -> Fetched:
     if outside:
         raise _exceeded(source, outside)
     named = answer.headers.get("saltbridge-battery", "") or battery
-    listed = [text for text in answer.headers.get("saltbridge-documents", "").split(",") if text][:MAX_DOCUMENTS]
-    documents = [await _document(source, battery, id) for id in listed]
+    documents = [await _document(source, battery, about) for about in await _listed(source, battery, grant)]
     return Fetched(
         battery=clean(named, 200),
         parts={part: write_json(value) for part, value in tree.items()},
@@ -122,11 +121,37 @@ def grant_of(agreement: Agreement) -> AttributeGrant:
 # --- inside --------------------------------------------------------------------------------------
 
 
-async def _document(source: Source, battery: str, id: str) -> tuple[Json, bytes]:
-    answer = await source.get(f"/documents/{quote(id, safe='-._~:')}?battery={quote(battery, safe='-._~:')}", f"document {clean(id, 120)}")
+async def _listed(source: Source, battery: str, grant: AttributeGrant) -> list[Json]:
+    """The documents that the grant gives of a battery, as the provider lists them; one of another kind is an excess."""
+    answer = await source.get(f"/documents?battery={quote(battery, safe='-._~:')}", f"documents of {battery}")
+    listed = _tree(answer.body, source.peer)
+    if not isinstance(listed, list) or len(listed) > MAX_DOCUMENTS or not all(isinstance(each, dict) and each.get("id") for each in listed):
+        raise _exceeded(source, ["the answer is no list of documents"])
+    foreign = [f"document {each['id']} of kind {each.get('kind')}" for each in listed if each.get("kind") not in grant.kinds]
+    if foreign:
+        raise _exceeded(source, foreign)
+    return listed
+
+
+async def _document(source: Source, battery: str, listed: Json) -> tuple[Json, bytes]:
+    """One document: what is known of it, and its bytes, which must have the hash they were listed with."""
+    id = str(listed["id"])
+    what = f"document {clean(id, 120)}"
+    answer = await source.get(f"/documents/{quote(id, safe='-._~:')}?battery={quote(battery, safe='-._~:')}", what)
+    if hashlib.sha256(answer.body).hexdigest() != listed.get("sha256"):
+        raise Malformed(
+            f"{source.peer.name} sent other bytes than it listed for {what}; nothing was kept.",
+            "Their SHA-256 differs.",
+            f"Pull again, or tell its operator: transfer {source.process.id}.",
+            code="document.hash",
+        )
     media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     about = {
         "id": clean(id, 200),
+        "kind": str(listed["kind"]),
+        "title": clean(str(listed.get("title", "")), 200),
+        "identifier": clean(str(listed.get("identifier", "")), 200),
+        "language": clean(str(listed.get("language", "")), 20),
         "media_type": media_type if media_type in MEDIA_TYPES else "application/octet-stream",
         "filename": _file_name(id, media_type, answer.body),
         "receipt": clean(answer.headers.get("saltbridge-receipt", ""), 80),

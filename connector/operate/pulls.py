@@ -127,24 +127,40 @@ async def _agreement(world: World, peer: Peer, wish: Wish, story: Story) -> Agre
     """One of ours that stands and covers the battery, else a new one."""
     async with world.store.transaction() as tx:
         ours = await tx.find(Agreement, peer=peer.id, side="consumer", state="FINALIZED")
-    usable = [each for each in ours if _means(each, wish.what) and _may_cover(each, wish.battery) and not why_over(world, each)]
+    meant = [each for each in ours if _means(each, wish.what) and _may_cover(each, wish.battery)]
+    usable = [each for each in meant if not why_over(world, each)]
     if usable:
         # The widest first: a model's agreement serves all its batteries.
         chosen = min(usable, key=lambda each: (not each.scope.startswith("model."), -each.signed.timestamp()))
         story.reused["agreement"] = True
         story.tell("agreement", id=chosen.id, reused=True, signed=utc(chosen.signed))
         return chosen
+    ended = [each for each in meant if each.retired is not None and each.retired_by == peer.id]
+    if ended:  # the provider took it back: asking for it again is the operator's step, not a pull's
+        raise _taken_back(peer, wish, max(ended, key=lambda each: each.signed))
     dataset = await _dataset(world, peer, wish)
     story.tell("catalog", dataset=dataset)
     process = await contracts.open(world, peer.name, dataset, purpose=wish.purpose)
-    ended = await contracts.concluded(world, process)
-    if ended["state"] != "FINALIZED":
+    concluded = await contracts.concluded(world, process)
+    if concluded["state"] != "FINALIZED":
         async with world.store.transaction() as tx:
             raise contracts.still_running(await names.negotiation(tx, process.id))
     async with world.store.transaction() as tx:
-        agreed = await names.agreement(tx, ended["agreement"])
-    story.tell("negotiation", id=process.id, state=ended["state"], reused=False)
+        agreed = await names.agreement(tx, concluded["agreement"])
+    story.tell("negotiation", id=process.id, state=concluded["state"], reused=False)
     return agreed
+
+
+def _taken_back(peer: Peer, wish: Wish, agreement: Agreement) -> PeerRefused:
+    return PeerRefused(
+        f'your pull of "{title(agreement.dataset, agreement.view)}"',
+        f"{peer.name} retired the agreement: {clean(agreement.retired_why) or 'no reason given'}",
+        f"ask for a new one: saltbridge negotiate {peer.name} {wish.what}",
+        code=RETIRED,
+        by=peer.name,
+        process_kind="negotiation",
+        process=agreement.negotiation,
+    )
 
 
 async def _dataset(world: World, peer: Peer, wish: Wish) -> str:

@@ -111,14 +111,27 @@ def _until(instant: str) -> Json:
     return {"action": "use", "constraint": [{"leftOperand": "odrl:dateTime", "operator": "lteq", "rightOperand": instant}]}
 
 
-def parts(tree: Json, *documents: str) -> Answer:
+LISTING = "/documents?battery=000017"
+
+
+def parts(tree: Json) -> Answer:
     headers = {"saltbridge-battery": "EV-72.000017", "saltbridge-revision": "1.1", "saltbridge-receipt": "r-1"}
-    return Answer(200, json.dumps(tree).encode(), headers | ({"saltbridge-documents": ",".join(documents)} if documents else {}))
+    return Answer(200, json.dumps(tree).encode(), headers)
+
+
+def listing(**documents: bytes) -> Answer:
+    """What the provider lists: id -> bytes, all of a kind that is granted."""
+    rows = [
+        {"id": id.replace("__", "."), "kind": "dismantling-manual", "title": "Manual", "sha256": hashlib.sha256(body).hexdigest()}
+        for id, body in documents.items()
+    ]
+    return Answer(200, json.dumps(rows).encode())
 
 
 async def pull(world: World, answers: dict[str, Answer], battery: str = "000017") -> Json:
     # The completion stays in the outbox: nobody delivers in these tests.
     pulls.COMPLETION_SECONDS = 0.0
+    answers = {LISTING: listing()} | answers
     return await pulls.pull(replace(world, data=Data(answers)), pulls.Wish(peer="maker", what="dismantling", battery=battery))
 
 
@@ -147,12 +160,30 @@ async def test_what_exceeds_the_grant_is_not_kept_at_all(consumer: World) -> Non
 
 async def test_a_document_is_kept_under_a_name_of_ours(consumer: World) -> None:
     pdf = Answer(200, b"%PDF", {"content-type": "application/pdf", "content-disposition": 'attachment; filename="../../evil.pdf"'})
-    answers = {"?battery=000017": parts(GOOD, "EV-72.doc-1", "a..b"), "/documents/EV-72.doc-1?battery=000017": pdf}
+    answers = {"?battery=000017": parts(GOOD), "/documents/EV-72.doc-1?battery=000017": pdf}
     answers["/documents/a..b?battery=000017"] = Answer(200, b"<script>", {"content-type": "text/html"})
+    answers[LISTING] = listing(**{"EV-72__doc-1": b"%PDF", "a____b": b"<script>"})
     told = await pull(consumer, answers)
     names = [row["document"]["filename"] for row in told["documents"]]
     assert names == ["EV-72.doc-1.pdf", f"document-{hashlib.sha256(b'<script>').hexdigest()[:16]}.bin"]
     assert told["documents"][1]["document"]["media_type"] == "application/octet-stream"
+    assert told["documents"][0]["document"]["kind"] == "dismantling-manual"
+
+
+async def test_a_document_that_is_not_what_was_listed_is_refused(consumer: World) -> None:
+    answers = {"?battery=000017": parts(GOOD), "/documents/d1?battery=000017": Answer(200, b"%PDF", {}), LISTING: listing(d1=b"other")}
+    with pytest.raises(Malformed) as raised:
+        await pull(consumer, answers)
+    assert raised.value.code == "document.hash"
+    assert await received.list_received(consumer) == []
+
+
+async def test_a_document_of_a_kind_that_is_not_granted_is_an_excess(consumer: World) -> None:
+    rows = json.dumps([{"id": "d1", "kind": "test-reports", "sha256": ""}]).encode()
+    with pytest.raises(Malformed) as raised:
+        await pull(consumer, {"?battery=000017": parts(GOOD), LISTING: Answer(200, rows)})
+    assert raised.value.code == "grant.exceeded"
+    assert await received.list_received(consumer) == []
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"a": 1, "a": 2}', b"[]", b'"x"', b'{"no such part": {}}'])
