@@ -213,7 +213,8 @@ async def request(world: World, agreement_id: str) -> Transfer:
         if agreement is None or agreement.side != Side.CONSUMER:
             raise Hidden(f"No agreement {agreement_id} of ours here.", "See contract list.")
         if agreement.retired is not None or agreement.state != "FINALIZED":
-            raise Denied("The agreement is not in force.", agreement.retired_why or agreement.state, "Negotiate a new one.")
+            why, code = (agreement.retired_why, RETIRED) if agreement.retired else (agreement.state, "agreement.not.in.force")
+            raise Denied("The agreement is not in force.", why, "Negotiate a new one.", code=code)
         peer = await tx.get(Peer, agreement.peer)
         if peer is None:
             raise Hidden(f"{agreement.peer} is no peer any more.", "Add it again: peer add.")
