@@ -109,16 +109,16 @@ class Section(BaseModel):
 
 class Participant(Section):
     id: str = ""  # did:web of the public address when empty
-    name: str = "node"
-    claims: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_claims)] = {}
+    name: str = "node"  # what people call this node
+    claims: Annotated[dict[str, tuple[str, ...]], BeforeValidator(_claims)] = {}  # what peers are asked to vouch for, a wish
 
 
 class Dataspace(Section):
-    listen: Listen = "127.0.0.1:7401"
+    listen: Listen = "127.0.0.1:7401"  # the side that peers call
     public_url: Annotated[str, AfterValidator(_public_url)] = ""  # from `listen` when empty
-    tls: Literal["own", "proxy", "off"] = "off"
-    tls_cert: str = ""
-    tls_key: str = ""
+    tls: Literal["own", "proxy", "off"] = "off"  # own: certificate files; proxy: TLS ends before this node; off: never in production
+    tls_cert: str = ""  # PEM chain, for tls = own
+    tls_key: str = ""  # its key
 
     @property
     def address(self) -> Address:
@@ -126,12 +126,12 @@ class Dataspace(Section):
 
 
 class Operator(Section):
-    listen: Listen = "127.0.0.1:7402"
-    tls_cert: str = ""
-    tls_key: str = ""
+    listen: Listen = "127.0.0.1:7402"  # the side that you call; needs the token
+    tls_cert: str = ""  # PEM chain; TLS when given
+    tls_key: str = ""  # its key
     token_file: str = "operator.token"  # noqa: S105 - a file name below the home
-    hosts: Strings = ()
-    exposed: bool = False
+    hosts: Strings = ()  # names it answers to; when empty, the listen address and localhost
+    exposed: bool = False  # production: admit an address that others can reach (with TLS)
 
     @property
     def address(self) -> Address:
@@ -145,18 +145,18 @@ class Operator(Section):
 
 
 class Store(Section):
-    url: Annotated[str, AfterValidator(_store_url)] = "sqlite:saltbridge.db"
-    synchronous: Literal["FULL", "NORMAL"] = "FULL"
+    url: Annotated[str, AfterValidator(_store_url)] = "sqlite:saltbridge.db"  # a file below the home, or sqlite::memory:
+    synchronous: Literal["FULL", "NORMAL"] = "FULL"  # FULL survives power loss, NORMAL a crash of the process
 
 
 class Identity(Section):
-    adapter: Literal["static"] = "static"
+    adapter: Literal["static"] = "static"  # keys on cards that operators exchange
 
 
 class Outbound(Section):
-    allow_private: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_networks)] = ()
+    allow_private: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_networks)] = ()  # networks it may call, else public ones
     timeout: Annotated[float, Field(gt=0, le=300)] = 10.0  # seconds, a whole call
-    max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024
+    max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024  # of an answer, counted after inflating
 
 
 class Negotiation(Section):
@@ -166,17 +166,17 @@ class Negotiation(Section):
 class Limits(Section):
     """`connector.ports.Limits` and what only the listeners need."""
 
-    message_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024
-    message_depth: Annotated[int, Field(ge=8, le=512)] = 64
-    message_nodes: Annotated[int, Field(ge=100)] = 100_000
-    text_bytes: Annotated[int, Field(ge=64)] = 2048
-    open_processes: Annotated[int, Field(ge=1)] = 1000
-    page: Annotated[int, Field(ge=1, le=10_000)] = 100
+    message_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024  # of a message
+    message_depth: Annotated[int, Field(ge=8, le=512)] = 64  # of its nesting
+    message_nodes: Annotated[int, Field(ge=100)] = 100_000  # values in it
+    text_bytes: Annotated[int, Field(ge=64)] = 2048  # of a reason or name that a peer wrote
+    open_processes: Annotated[int, Field(ge=1)] = 1000  # per peer and protocol
+    page: Annotated[int, Field(ge=1, le=10_000)] = 100  # datasets on a page of the catalog
     upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024  # an import at the operator side
 
 
 class Dataplane(Section):
-    plain_assets: bool = False
+    plain_assets: bool = False  # not used by this version
 
 
 class Config(Section):
