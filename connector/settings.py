@@ -154,7 +154,7 @@ class Identity(Section):
 
 
 class Outbound(Section):
-    allow_private: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_networks)] = ()  # networks it may call, else public ones
+    allow_private: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_networks)] = ()  # beside public addresses
     timeout: Annotated[float, Field(gt=0, le=300)] = 10.0  # seconds, a whole call
     max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024  # of an answer, counted after inflating
 
