@@ -1,21 +1,20 @@
 """The leak check: did anything cross the wire to somebody that no view of theirs, nor the public view, grants?
 
 Unit: leaf.  What is forbidden to a receiver is worked out here from the whole passports and the grants, not from what
-the node selected.  Text and numbers that occur nowhere else are looked for by content (raw, gunzipped, un-chunked,
-base64url, percent-decoded, JSON-decoded); what has no value of its own (`true`, `DE`) is looked for by structure: its
-path must be absent from every parsed body.
+the node selected.  A text or number that nothing allowed contains is looked for by content, in every form it may travel
+in (`scripts.lib.wire`); what has no value of its own (`true`, `DE`) is looked for by structure: no parsed body may hold
+its path more often than what is allowed does (mostly: not at all).
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import hashlib
 import re
-import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 from submodels.audience import PUBLIC_GRANT, class_of, may_see
 from submodels.documents import KINDS, entry_identifiers
@@ -24,11 +23,15 @@ from submodels.table import Element
 from submodels.value import Tree
 from submodels.view import walk
 
+from . import wire
 from .recorder import Connection
 
 SHORTEST_TEXT = 6  # characters a text leaf needs to be looked for by content
 SHORTEST_NUMBER = 4  # digits a number needs
-WINDOW = 48  # bytes of a document that are looked for
+WINDOW = 48  # bytes of a document that are looked for at once
+WINDOWS = 16  # places of a document that are looked for
+
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class Leaf:
     path: tuple[str, ...]  # with list positions
     element: Element | None
     value: str
+    texts: tuple[str, ...] = ()  # what of it could be read on a wire: each language of a text, the name of a file
     siblings: Mapping[str, Tree] = field(hash=False, compare=False, default_factory=dict)
     kind: str = ""  # of the document that a handover entry describes
 
@@ -78,6 +82,15 @@ class Report:
     found: list[Found] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class _Looked:
+    """What has been looked for, over all receivers, each once."""
+
+    content: set[tuple[str, str, str]] = field(default_factory=set)
+    structure: set[tuple[str, str]] = field(default_factory=set)
+    documents: set[str] = field(default_factory=set)
+
+
 def check(
     connections: Sequence[tuple[str, Connection]],
     passports: Mapping[str, Mapping[str, Tree]],
@@ -92,65 +105,110 @@ def check(
     """
     report = Report(bytes=sum(len(each.sent) + len(each.answered) for _, each in connections))
     leaves = [leaf for battery, parts in passports.items() for leaf in _leaves(battery, parts, kinds)]
-    looked: tuple[set[str], set[str], set[str]] = (set(), set(), set())
+    looked = _Looked()
     for receiver in sorted({name for name, _ in connections}):
         streams = [each for name, each in connections if name == receiver]
-        haystack, bodies = _contents(streams)
-        report.messages += len(bodies)
-        allowed = [leaf for leaf in leaves if _may_have(leaf, holdings.get(receiver, ()))]
-        had = set(allowed)
-        forbidden = [leaf for leaf in leaves if leaf not in had]
-        _look_for_leaves(report, receiver, forbidden, allowed, (haystack, bodies), looked)
-        _look_for_documents(report, receiver, documents, holdings.get(receiver, ()), (haystack, looked[2]))
-    report.by_content, report.by_structure, report.documents = (len(each) for each in looked)
+        report.messages += sum(len(wire.http_bodies(bytes(raw))) for each in streams for raw in (each.sent, each.answered))
+        heard = wire.read(streams)
+        held = holdings.get(receiver, ())
+        report.found += _leaves_found(receiver, leaves, held, heard, looked)
+        report.found += _documents_found(receiver, documents, held, heard, looked)
+    report.by_content, report.by_structure = len(looked.content), len(looked.structure)
+    report.documents = len(looked.documents)
     return report
 
 
-def _look_for_leaves(
-    report: Report,
-    receiver: str,
-    forbidden: Sequence[Leaf],
-    allowed: Sequence[Leaf],
-    wire: tuple[bytes, list[Any]],
-    looked: tuple[set[str], set[str], set[str]],
-) -> None:
-    known = "\n".join(leaf.value for leaf in allowed)
-    haystack, bodies = wire
-    templates = {leaf.template for leaf in allowed}
-    for leaf in forbidden:
-        if _distinctive(leaf.value) and leaf.value not in known:
-            looked[0].add(f"{leaf.battery}/{leaf.template}/{leaf.value}")
-            if leaf.value.encode() in haystack and _pattern(leaf.value).search(haystack):
-                report.found.append(Found(receiver, leaf.battery, f"{leaf.template} = {leaf.value}", "content"))
-        else:
-            looked[1].add(f"{leaf.battery}/{leaf.template}")
-            if leaf.template not in templates and any(_has(body, leaf.part, leaf.path) for body in bodies):
-                report.found.append(Found(receiver, leaf.battery, leaf.template, "structure"))
+# --- leaves --------------------------------------------------------------------------------------
 
 
-def _look_for_documents(
-    report: Report,
-    receiver: str,
-    documents: Mapping[str, tuple[str, bytes]],
-    holdings: Sequence[Holding],
-    wire: tuple[bytes, set[str]],
-) -> None:
-    haystack, looked = wire
-    for name, (kind, content) in documents.items():
-        if kind in PUBLIC_GRANT.documents or any(kind in holding.grant.documents and _kind_ok(holding.grant, kind) for holding in holdings):
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """What a receiver may have, as far as the search must know it."""
+
+    texts: str
+    numbers: frozenset[Decimal]
+    times: Mapping[tuple[str, str], int]  # (battery, template) -> how many leaves; battery '': the most that any has
+
+    @classmethod
+    def of(cls, leaves: Sequence[Leaf]) -> _Allowed:
+        texts = {text for leaf in leaves for text in leaf.texts}
+        times = Counter((leaf.battery, leaf.template) for leaf in leaves)
+        for (_, template), number in list(times.items()):
+            times["", template] = max(number, times["", template])
+        return cls("\n".join(texts), frozenset(Decimal(text) for text in texts if _NUMBER.fullmatch(text)), times)
+
+    def tells(self, text: str) -> bool:
+        """Whether finding this text would prove a leak: it is distinctive, and nothing allowed contains it."""
+        if _NUMBER.fullmatch(text):
+            return sum(char.isdigit() for char in text) >= SHORTEST_NUMBER and Decimal(text) not in self.numbers
+        return len(text) >= SHORTEST_TEXT and text not in self.texts
+
+
+def _leaves_found(
+    receiver: str, leaves: Sequence[Leaf], held: Sequence[Holding], heard: wire.Wire, looked: _Looked
+) -> Iterator[Found]:
+    mine = [leaf for leaf in leaves if _may_have(leaf, held)]
+    had, allowed = set(mine), _Allowed.of(mine)
+    for leaf in leaves:
+        if leaf in had:
             continue
-        looked.add(name)
-        if _fingerprint(content, [other for key, (_, other) in documents.items() if key != name]) in haystack:
-            report.found.append(Found(receiver, "", f"document {name} ({kind or 'no kind'})", "document"))
+        telling = [text for text in leaf.texts if allowed.tells(text)]
+        for text in telling:
+            looked.content.add((leaf.battery, leaf.template, text))
+            if heard.counts(text) if _NUMBER.fullmatch(text) else heard.says(text):
+                yield Found(receiver, leaf.battery, f"{leaf.template} = {text}", "content")
+        if not telling:
+            looked.structure.add((leaf.battery, leaf.template))
+            if any(_too_often(body, leaf, allowed) for body in heard.bodies):
+                yield Found(receiver, leaf.battery, leaf.template, "structure")
 
 
-def _fingerprint(content: bytes, others: Sequence[bytes]) -> bytes:
-    """Bytes that this document has and no other; all of it when there are none."""
-    for start in range(0, max(1, len(content) - WINDOW), WINDOW):
-        window = content[start : start + WINDOW]
-        if not any(window in other for other in others):
-            return window
-    return content
+def _too_often(body: wire.Body, leaf: Leaf, allowed: _Allowed) -> bool:
+    """Whether a body that may be of the leaf's battery holds its path more often than is allowed."""
+    may = allowed.times.get((body.battery, leaf.template), 0)
+    return body.battery in ("", leaf.battery) and times(body.value, leaf.part, leaf.path) > may
+
+
+def times(body: Any, part: str, path: Sequence[str]) -> int:
+    """How often an answer holds this path: it may be all parts, the parts inside an envelope, or the part itself."""
+    if not isinstance(body, dict):
+        return 0
+    parts = body.get("parts")
+    roots = [body.get(part), parts.get(part) if isinstance(parts, dict) else None, body]
+    return max(_leads(root, path) for root in roots)
+
+
+def _leads(here: Any, path: Sequence[str]) -> int:
+    if not path:
+        return 1
+    step, rest = path[0], path[1:]
+    if isinstance(here, list):
+        return sum(_leads(inner, rest) for inner in here) if step.isdigit() else 0
+    return _leads(here[step], rest) if isinstance(here, dict) and step in here else 0
+
+
+# --- documents -----------------------------------------------------------------------------------
+
+
+def _documents_found(
+    receiver: str, documents: Mapping[str, tuple[str, bytes]], held: Sequence[Holding], heard: wire.Wire, looked: _Looked
+) -> Iterator[Found]:
+    for name, (kind, content) in documents.items():
+        if kind in PUBLIC_GRANT.documents or any(kind in holding.grant.documents and _kind_ok(holding.grant, kind) for holding in held):
+            continue
+        looked.documents.add(name)
+        what = f"document {name} ({kind or 'no kind'})"
+        if any(heard.holds(window) for window in fingerprints(content, [other for key, (_, other) in documents.items() if key != name])):
+            yield Found(receiver, "", what, "document")
+        elif heard.says(hashlib.sha256(content).hexdigest()):
+            yield Found(receiver, "", f"SHA-256 of {what}", "document")
+
+
+def fingerprints(content: bytes, others: Sequence[bytes]) -> list[bytes]:
+    """Pieces from all over a document that no other one has; all of it when there are none."""
+    windows = [content[start : start + WINDOW] for start in range(0, max(1, len(content) - WINDOW + 1), WINDOW)]
+    own = [window for window in windows if not any(window in other for other in others)]
+    return own[:: max(1, len(own) // WINDOWS)] or [content]
 
 
 # --- what is allowed, said again without the code that selects -----------------------------------
@@ -185,10 +243,25 @@ def granted_leaves(
 def _leaves(battery: str, parts: Mapping[str, Tree], kinds: Mapping[str, str]) -> Iterator[Leaf]:
     for part, tree in parts.items():
         for path, element, value in walk(part, tree):
-            text = str(value) if not isinstance(value, bool) else str(value).lower()
             parent = _at(tree, path[:-1])
-            siblings = parent if isinstance(parent, dict) else {}
-            yield Leaf(battery, part, tuple(str(step) for step in path), element, text, siblings, _kind_of(tree, part, path, kinds))
+            yield Leaf(
+                battery, part, tuple(str(step) for step in path), element, _text(value), tuple(_texts(value)),
+                parent if isinstance(parent, dict) else {}, _kind_of(tree, part, path, kinds),
+            )  # fmt: skip
+
+
+def _text(value: Tree) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _texts(value: Tree) -> Iterator[str]:
+    """What could be read of a leaf: a text's languages and a file's address, not the names of the members around them."""
+    if isinstance(value, dict):
+        yield from (text for key, inner in value.items() if key != "contentType" for text in _texts(inner))
+    elif isinstance(value, list):
+        yield from (text for inner in value for text in _texts(inner))
+    elif value is not None:
+        yield _text(value)
 
 
 def _kind_of(tree: Tree, part: str, path: Sequence[Any], kinds: Mapping[str, str]) -> str:
@@ -206,116 +279,3 @@ def _at(tree: Tree, path: Sequence[Any]) -> Any:
         except (KeyError, IndexError, ValueError, TypeError):
             return None
     return here
-
-
-# --- what crossed the wire -----------------------------------------------------------------------
-
-
-def _contents(streams: Iterable[Connection]) -> tuple[bytes, list[Any]]:
-    """Every form the bytes may be read in, one after the other, and the JSON values among the bodies."""
-    haystacks: list[bytes] = []
-    bodies: list[Any] = []
-    for stream in streams:
-        for raw in (bytes(stream.sent), bytes(stream.answered)):
-            plain = [raw, *http_bodies(raw)]
-            for body in plain[1:]:
-                try:
-                    parsed = json.loads(body)
-                except ValueError:
-                    continue
-                bodies.append(parsed)
-                plain.append("\n".join(_strings(parsed)).encode())
-            haystacks += plain
-            haystacks += [form for each in plain for form in _decoded(each)]
-    return b"\0".join(haystacks), bodies
-
-
-def http_bodies(raw: bytes) -> list[bytes]:
-    """The bodies of the HTTP messages in one direction of a connection, un-chunked and inflated."""
-    bodies = []
-    while (end := raw.find(b"\r\n\r\n")) >= 0:
-        head, raw = raw[:end].lower(), raw[end + 4 :]
-        if b"transfer-encoding: chunked" in head:
-            body, raw = _unchunk(raw)
-        else:
-            length = re.search(rb"content-length: *(\d+)", head)
-            size = int(length[1]) if length else 0
-            body, raw = raw[:size], raw[size:]
-        if b"content-encoding: gzip" in head or body[:2] == b"\x1f\x8b":
-            body = _inflate(body)
-        if body:
-            bodies.append(body)
-    return bodies
-
-
-def _unchunk(raw: bytes) -> tuple[bytes, bytes]:
-    body = b""
-    while (end := raw.find(b"\r\n")) >= 0:
-        try:
-            size = int(raw[:end].split(b";")[0], 16)
-        except ValueError:
-            break
-        body, raw = body + raw[end + 2 : end + 2 + size], raw[end + 2 + size + 2 :]
-        if size == 0:
-            break
-    return body, raw
-
-
-def _inflate(body: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(47).decompress(body)
-    except zlib.error:
-        return body
-
-
-def _decoded(raw: bytes) -> Iterator[bytes]:
-    """base64url runs (each part of a JWT is one) and percent-encoding."""
-    for run in re.findall(rb"[A-Za-z0-9_-]{16,}={0,2}", raw):
-        try:
-            yield base64.urlsafe_b64decode(run.rstrip(b"=") + b"=" * (-len(run.rstrip(b"=")) % 4))
-        except ValueError:
-            continue
-    if b"%" in raw:
-        yield unquote_to_bytes(raw)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            yield str(key)
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-    elif value is not None:
-        yield str(value)
-
-
-def _distinctive(value: str) -> bool:
-    if re.fullmatch(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", value):
-        return sum(char.isdigit() for char in value) >= SHORTEST_NUMBER
-    return len(value) >= SHORTEST_TEXT
-
-
-def _pattern(value: str) -> re.Pattern[bytes]:
-    edge = rb"[0-9A-Za-z.]" if value[-1:].isdigit() or value[:1].isdigit() else rb"(?!)"
-    return re.compile(rb"(?<!" + rb"[0-9A-Za-z]" + rb")" + re.escape(value.encode()) + rb"(?!" + edge + rb")")
-
-
-def _has(body: Any, part: str, path: Sequence[str]) -> bool:
-    """Whether a parsed answer holds this path below its part (the answer may be the part itself, or all parts)."""
-    if not isinstance(body, dict):
-        return False
-    parts = body.get("parts")
-    roots = [body.get(part), parts.get(part) if isinstance(parts, dict) else None]
-    return any(_reaches(root, path) for root in roots if root is not None)
-
-
-def _reaches(here: Any, path: Sequence[str]) -> bool:
-    if not path:
-        return True
-    step, rest = path[0], path[1:]
-    if isinstance(here, list):
-        return any(_reaches(inner, rest) for inner in here) if step.isdigit() else False
-    return isinstance(here, dict) and step in here and _reaches(here[step], rest)
-
