@@ -1,7 +1,8 @@
 """The embedded store: one SQLite file, one process, everything inline on the event loop.
 
 A read takes some microseconds inline and a hundred through a thread, so there is no thread.  All transactions that end
-within one turn of the event loop are committed together (one sync to disk), each under its own savepoint.
+within one turn of the event loop are committed together (one sync to disk).  This process is the file's one writer, so what
+was read or written last is kept at hand (`recent`), and written through at the commit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from connector.records import AuditEntry, Letter
 from . import sql
 from .chain import Entry, link, stamp
 from .file import FileLock, open_file, trouble
-from .form import instant, key_rows, load, micros
+from .form import Row, instant, key_rows, load, micros
+from .recent import Recent
 from .schedule import Schedule
 from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work
 
@@ -63,6 +65,7 @@ class SqliteStore:
         self._sleeps_until: float = float("-inf")  # when the sleeper in `wait` looks again by itself
         self._purged = 0
         self._reader = _Reader(connection)
+        self._recent = Recent()
         self.writer = self._reader.value("meta_get", name="audit.writer") or self._named(writer)
         self._head: tuple[int, str] = self._reader.row("audit_head", writer=self.writer) or (0, "")
         self._schedule = Schedule(self._reader.rows("letter_due"))
@@ -74,7 +77,7 @@ class SqliteStore:
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[Transaction]:
-        unit = UnitOfWork(self._reader)
+        unit = UnitOfWork(self._reader, self._recent)
         yield unit
         if unit.work.empty():
             return
@@ -91,13 +94,9 @@ class SqliteStore:
         self._pending = []
         if not batch:
             return
-        head = self._head
-        now = micros(self._clock.now())
+        head, now = self._head, micros(self._clock.now())
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._apply(work, now) for work, _ in batch]
-            self._purge(now)
-            self._connection.execute("COMMIT")
+            outcomes = self._written([work for work, _ in batch], now)
         except BaseException as error:
             self._head = head
             if self._connection.in_transaction:
@@ -109,14 +108,44 @@ class SqliteStore:
             return
         for (work, committed), refused in zip(batch, outcomes, strict=True):
             if refused is None:
+                self._remember(work)
                 self._reschedule(work, now)
                 committed.set_result(None)
             else:
                 committed.set_exception(refused)
 
-    def _apply(self, work: Work, now: int) -> Conflict | Replayed | None:
+    def _written(self, batch: list[Work], now: int) -> list[Conflict | Replayed | None]:
+        """Commit the units; of each why it was refused, None when it was not.
+
+        Nearly always none is, so at first they are written plainly.  Once one is refused the batch starts again with a
+        savepoint for each (they cost a copy of every page that is touched).
+        """
+        head = self._head
+        self._connection.execute("BEGIN IMMEDIATE")
+        outcomes: list[Conflict | Replayed | None] = []
+        for work in batch:
+            outcomes.append(self._apply(work, now))
+            if outcomes[-1] is not None:
+                self._connection.execute("ROLLBACK")
+                self._head = head
+                self._connection.execute("BEGIN IMMEDIATE")
+                outcomes = [self._apply_apart(work, now) for work in batch]
+                break
+        self._purge(now)
+        self._connection.execute("COMMIT")
+        return outcomes
+
+    def _apply_apart(self, work: Work, now: int) -> Conflict | Replayed | None:
         """Write one unit of work, or nothing of it and the reason why."""
         self._connection.execute("SAVEPOINT unit")
+        refused = self._apply(work, now)
+        if refused is not None:
+            self._connection.execute("ROLLBACK TO unit")
+        self._connection.execute("RELEASE unit")
+        return refused
+
+    def _apply(self, work: Work, now: int) -> Conflict | Replayed | None:
+        """Write one unit of work; when it is refused, what is written of it has to go back."""
         try:
             for issuer, nonce, until in work.nonces:
                 if not self._change("nonce_insert", issuer=issuer, nonce=nonce, until=until):
@@ -128,35 +157,40 @@ class SqliteStore:
             for op in work.letters:
                 self._letter(op)
         except (Conflict, Replayed) as refused:
-            self._connection.execute("ROLLBACK TO unit")
-            self._connection.execute("RELEASE unit")
             return refused
         self._append(work, now)  # last: from here on nothing can be refused, so the chain's head never has to go back alone
-        self._connection.execute("RELEASE unit")
         return None
+
+    def _remember(self, work: Work) -> None:
+        for write in work.writes:
+            if isinstance(write, Put):
+                self._recent.hold((write.kind.kind, write.id), write.record)
+            else:
+                self._recent.drop((write.kind.kind, write.id))
 
     def _put(self, put: Put) -> None:
         kind, id = put.kind.kind, put.id
         before = put.before if put.before is not None else self._rows_of(put.kind, id)
-        version = put.expected + 1
         if put.expected == 0:
-            done = self._change("record_insert", kind=kind, id=id, version=version, body=put.body)
+            done = self._change("record_insert", kind=kind, id=id, version=put.version, body=put.body)
         else:
-            done = self._change("record_swap", kind=kind, id=id, version=version, body=put.body, expected=put.expected)
+            done = self._change("record_swap", kind=kind, id=id, version=put.version, body=put.body, expected=put.expected)
         if not done:
             raise Conflict(f"{kind} {id} is not at version {put.expected} any more")
-        for name, value in before - put.rows:
-            self._change("key_delete", kind=kind, name=name, value=value, id=id)
-        for name, value in put.rows - before:
-            self._change("key_insert", kind=kind, name=name, value=value, id=id)
+        if before != put.rows:
+            self._change_keys("key_delete", kind, id, before - put.rows)
+            self._change_keys("key_insert", kind, id, put.rows - before)
 
     def _delete(self, delete: Delete) -> None:
         kind, id = delete.kind.kind, delete.id
-        for name, value in self._rows_of(delete.kind, id):
-            self._change("key_delete", kind=kind, name=name, value=value, id=id)
+        self._change_keys("key_delete", kind, id, self._rows_of(delete.kind, id))
         self._change("record_delete", kind=kind, id=id)
 
-    def _rows_of(self, kind: type[Any], id: str) -> frozenset[tuple[str, str]]:
+    def _change_keys(self, statement: str, kind: str, id: str, rows: frozenset[Row]) -> None:
+        values = [{"kind": kind, "name": name, "value": value, "id": id} for name, value in rows]
+        self._connection.executemany(_TEXTS[statement], values)
+
+    def _rows_of(self, kind: type[Any], id: str) -> frozenset[Row]:
         body = self._reader.value("record_get", kind=kind.kind, id=id)
         return frozenset() if body is None else key_rows(load(kind, body))
 

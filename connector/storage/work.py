@@ -17,6 +17,7 @@ from connector.records import Letter, Note
 
 from .chain import canonical
 from .form import Row, dump, key_rows, load, micros
+from .recent import Recent
 
 R = TypeVar("R", bound=Record)
 LAST = "\U0010ffff"  # sorts behind every id that begins as the text before it
@@ -24,14 +25,19 @@ LAST = "\U0010ffff"  # sorts behind every id that begins as the text before it
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A record to write over the version `expected`; `before` are the key rows it has now, None when we did not read it."""
+    """A record to write over the version `expected`; its own is higher, by more than one where a transaction wrote it again.
+
+    `rows` are the key rows it shall have, `before` those it has now, None when we did not read it.
+    """
 
     kind: type[Any]
     id: str
     expected: int
+    version: int
     body: str
     rows: frozenset[Row]
     before: frozenset[Row] | None
+    record: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +91,36 @@ class Reader(Protocol):
 
 
 class UnitOfWork:
-    """`ports.Transaction` over a Reader: reads see committed state with the own writes laid over it."""
+    """`ports.Transaction` over a Reader: reads see committed state with the own writes laid over it.
 
-    def __init__(self, reader: Reader) -> None:
+    `recent` is committed state too, at hand; a store that shares its data with other writers has none.
+    """
+
+    def __init__(self, reader: Reader, recent: Recent | None = None) -> None:
         self._reader = reader
+        self._recent = recent
         self.work = Work()
         self._own: dict[tuple[str, str], Any] = {}  # (kind, id) -> record as written here, None when deleted here
         self._read: dict[tuple[str, str], Any] = {}  # as read here, for the difference in keys
+        self._last: dict[tuple[str, str], int] = {}  # where the last Put of a place stands in `work.writes`
 
     # --- records
 
     async def get(self, kind: type[R], id: str) -> R | None:
-        if (kind.kind, id) in self._own:
-            return cast(R | None, self._own[kind.kind, id])
+        place = (kind.kind, id)
+        if place in self._own:
+            return cast(R | None, self._own[place])
+        held = self._recent.get(place) if self._recent else None
+        if held is not None:
+            self._read[place] = held
+            return cast(R, held)
         body = await self._reader.get(kind.kind, id)
-        return None if body is None else self._loaded(kind, body)
+        if body is None:
+            return None
+        record = self._loaded(kind, body)
+        if self._recent:
+            self._recent.hold(place, record)
+        return record
 
     async def find(self, kind: type[R], *, after: str = "", limit: int = 1000, prefix: str = "", **keys: str) -> list[R]:
         low = max(prefix, _behind(after))
@@ -127,20 +148,21 @@ class UnitOfWork:
         return total
 
     def put(self, record: R) -> R:
-        kind, place = type(record), (record.kind, record.id)
+        place = (record.kind, record.id)
         new = cast(R, replace(cast(Any, record), version=record.version + 1))
-        known = self._own.get(place) or self._read.get(place)
-        before: frozenset[Row] | None = None
-        if record.version == 0:
-            before = frozenset()
-        elif known is not None and known.version == record.version:
-            before = key_rows(known)
-        self.work.writes.append(Put(kind, record.id, record.version, dump(new), key_rows(new), before))
+        at = self._last.get(place)
+        earlier = self.work.writes[at] if at is not None else None
+        if at is not None and isinstance(earlier, Put) and earlier.version == record.version:  # written again: the last word is enough
+            self.work.writes[at] = _putting(new, earlier.expected, earlier.before)
+        else:
+            self._last[place] = len(self.work.writes)
+            self.work.writes.append(_putting(new, record.version, self._rows_before(place, record.version)))
         self._own[place] = new
         return new
 
     def delete(self, kind: type[R], id: str) -> None:
         self.work.writes.append(Delete(kind, id))
+        self._last.pop((kind.kind, id), None)
         self._own[kind.kind, id] = None
 
     # --- bytes
@@ -185,6 +207,13 @@ class UnitOfWork:
 
     # --- helpers
 
+    def _rows_before(self, place: tuple[str, str], version: int) -> frozenset[Row] | None:
+        """The key rows of the stored version, None when it is not the one that was read."""
+        if version == 0:
+            return frozenset()
+        known = self._own.get(place) or self._read.get(place)
+        return key_rows(known) if known is not None and known.version == version else None
+
     def _loaded(self, kind: type[R], body: str) -> R:
         record = load(kind, body)
         self._read[kind.kind, record.id] = record
@@ -199,6 +228,10 @@ class UnitOfWork:
             return stored
         kept = [record for record in stored if record.id not in own]
         return sorted([*kept, *laid_over], key=lambda record: record.id)[:limit]
+
+
+def _putting(new: Record, expected: int, before: frozenset[Row] | None) -> Put:
+    return Put(type(new), new.id, expected, new.version, dump(new), key_rows(new), before, new)
 
 
 def _behind(after: str) -> str:
