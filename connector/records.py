@@ -205,6 +205,8 @@ class ContractDefinition:
 
 # --- conversations -------------------------------------------------------------------------------
 
+ENDED = frozenset({"FINALIZED", "COMPLETED", "TERMINATED"})  # states of both protocols that nothing follows
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
@@ -256,6 +258,7 @@ class Negotiation:
             "dataset": self.dataset,
             "side": self.side,
             "waits_for": self.waits_for,
+            "open": () if self.place.state in ENDED else self.peer,
         }
 
 
@@ -316,6 +319,7 @@ class Transfer:
             "state": self.place.state or "OPENING",
             "agreement": self.agreement,
             "side": self.side,
+            "open": () if self.place.state in ENDED else self.peer,
         }
 
 

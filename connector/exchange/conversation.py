@@ -134,10 +134,7 @@ async def opened(tx: Transaction, talk: Talk, caller: Caller, pid: str, message:
 
 async def check_quota(world: World, tx: Transaction, talk: Talk, caller: Caller) -> None:
     """A peer may keep only so many processes open (503: passing, and no reason to terminate)."""
-    running = 0
-    for state in [*(str(each) for each in talk.state), "OPENING"]:
-        if state not in talk.final:
-            running += await tx.count(talk.record, peer=caller.participant, state=str(state))
+    running = await tx.count(talk.record, open=caller.participant)
     if running >= world.limits.open_processes:
         raise Unavailable(
             "Too many open processes.", f"{running} are open for you.", "Finish or end some.", code="quota.full", retry_after=5.0
