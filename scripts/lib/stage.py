@@ -69,12 +69,15 @@ class Node:
 
 def clear(folder: Path) -> None:
     """Make the demo's folder anew; one that is not ours is never removed."""
-    if folder.exists():
-        if any(folder.iterdir()) and not (folder / MARK).exists():
-            raise Trouble(f"{folder} is not a demo's folder.", f"It has no {MARK} file.", "Name another one: --folder DIR")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    (folder / MARK).write_text("This folder is made anew by every scripts/demo.\n", encoding="utf-8")
+    try:
+        if folder.exists():
+            if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARK).exists()):
+                raise Trouble(f"{folder} is not a demo's folder.", f"It has no {MARK} file.", "Name another one: --folder DIR")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        (folder / MARK).write_text("This folder is made anew by every scripts/demo.\n", encoding="utf-8")
+    except OSError as error:
+        raise Trouble(f"{folder} cannot be made anew.", str(error), "Name another one: --folder DIR") from error
 
 
 def check_ports(nodes: Sequence[Node]) -> None:
