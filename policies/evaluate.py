@@ -22,7 +22,7 @@ from functools import partial
 from typing import Any
 
 from .facts import Facts
-from .judge import Judge, Resolve, confers, permitted_by, possible, prohibited_by, truths_of, unknown_profiles, weigh
+from .judge import Judge, Judged, Resolve, confers, permitted_by, possible, prohibited_by, truths_of, unknown_profiles, weigh
 from .odrl import Condition, Constraint, Duty, Logical, Policy, Rule, atoms, render_rule, spelled
 from .operators import NO, OPEN, YES, Truth, Truths
 
@@ -78,7 +78,7 @@ class Verdict:
 
 def evaluate(policy: Policy, facts: Facts, now: datetime, agreed: datetime | None = None) -> Verdict:
     """May the participant with these facts use the data now?  `now` and `agreed` are aware instants."""
-    judge = partial(weigh, facts=facts, now=now, agreed=agreed or now)
+    judge = _once(partial(weigh, facts=facts, now=now, agreed=agreed or now))
 
     def resolve(constraint: Constraint, prohibited: bool) -> Truths:
         return judge(constraint, prohibited).truths
@@ -88,6 +88,25 @@ def evaluate(policy: Policy, facts: Facts, now: datetime, agreed: datetime | Non
     reasons = _declared(policy, judge) if outcome is Outcome.YES else _why_not(policy, judge, resolve)
     when = {"now": now.isoformat(), **({"agreed": agreed.isoformat()} if agreed else {})}
     return Verdict(outcome, reasons, policy.obligations, {"outcome": outcome.value, **when, **_tree(policy, judge, resolve)})
+
+
+def allows(policy: Policy, facts: Facts, now: datetime, agreed: datetime | None = None) -> bool:
+    """`evaluate(...).allowed`, where nobody asks why."""
+    judge = partial(weigh, facts=facts, now=now, agreed=agreed or now)
+    return possible(policy, lambda constraint, prohibited: judge(constraint, prohibited).truths) == YES
+
+
+def _once(judge: Judge) -> Judge:
+    """The same judgement, made once for each constraint: verdict, reasons and tree all ask for it."""
+    known: dict[tuple[int, bool], Judged] = {}
+
+    def judged(constraint: Constraint, prohibited: bool) -> Judged:
+        key = (id(constraint), prohibited)  # the policy outlives this
+        if key not in known:
+            known[key] = judge(constraint, prohibited)
+        return known[key]
+
+    return judged
 
 
 # --- reasons -------------------------------------------------------------------------------------

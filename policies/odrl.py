@@ -11,7 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
+
+import orjson
 
 from .errors import Invalid
 from .operands import CX, INTEGERS, ODRL, canonical, instant, short
@@ -21,6 +24,8 @@ Json = dict[str, Any]
 
 MAX_CONSTRAINTS = 500  # in one policy
 MAX_DEPTH = 16  # of nested connectives
+REMEMBERED = 8192  # bytes: longer policies are read each time, so that a peer cannot fill the memory with them
+_PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +105,20 @@ class Agreement(Policy):
 
 
 def parse_policy(json: Any, where: str = "") -> Policy:
-    """Rules of any policy, with or without ids and types; raises Invalid with a JSON pointer below `where`."""
-    fields = _object(json, where)
-    return Policy(**_terms(fields, where))
+    """Rules of any policy, with or without ids and types; raises Invalid with a JSON pointer below `where`.
+
+    A policy read before is not read again: what was read is frozen, and the same text always reads the same.
+    """
+    try:
+        text = orjson.dumps(json, option=_PLAIN)
+    except TypeError:  # no plain JSON: reading it says where
+        text = b""
+    return _parsed(text) if 0 < len(text) <= REMEMBERED and not where else Policy(**_terms(_object(json, where), where))
+
+
+@lru_cache(maxsize=512)
+def _parsed(text: bytes) -> Policy:
+    return Policy(**_terms(_object(orjson.loads(text), ""), ""))
 
 
 def parse_offer(json: Any, where: str = "offer") -> Offer:

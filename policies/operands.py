@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from .operators import EQUALITY, ORDER, SETS
@@ -133,6 +134,7 @@ _ALIASES = {ODRL + "purpose": PURPOSE}
 INTEGERS = frozenset(CX + name for name in ("DataUsageEndDurationDays", "DataProvisioningEndDurationDays", "WarrantyDurationMonths"))
 _BARE |= {iri.removeprefix(CX): iri for iri in INTEGERS}
 
+_SHORT = 256  # characters: longer text is not remembered, so that a peer cannot fill the memory with it
 _NAME = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d)", re.ASCII)
 _PERIOD = re.compile(r"contractAgreement\+(-?\d{1,9})([smhd])", re.ASCII)
@@ -142,6 +144,11 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def canonical(left: str) -> str:
     """The one IRI of a left operand, whether bare, prefixed or full; an unknown one comes back unchanged."""
+    return _canonical(left) if len(left) <= _SHORT else _canonical.__wrapped__(left)
+
+
+@lru_cache(maxsize=1024)
+def _canonical(left: str) -> str:
     iri = _BARE.get(left, left)
     for prefix, namespace in _PREFIXES.items():
         if iri.startswith(prefix):
@@ -152,6 +159,11 @@ def canonical(left: str) -> str:
 
 def operand(left: str) -> Operand | None:
     """The table's row of a left operand in any spelling, or None: then it is never satisfied."""
+    return _operand(left) if len(left) <= _SHORT else _operand.__wrapped__(left)
+
+
+@lru_cache(maxsize=1024)
+def _operand(left: str) -> Operand | None:
     iri = canonical(left)
     if iri in OPERANDS:
         return OPERANDS[iri]
@@ -187,6 +199,11 @@ def short(left: str) -> str:
 
 def instant(text: str) -> datetime | None:
     """An instant with an offset, or None; a date, or a time without offset, is not one: whose midnight would it be?"""
+    return _instant(text) if len(text) <= _SHORT else None
+
+
+@lru_cache(maxsize=1024)
+def _instant(text: str) -> datetime | None:
     if not _INSTANT.fullmatch(text):
         return None
     try:

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
-from functools import reduce
+from functools import cache, reduce
 from typing import Any
 
 
@@ -89,17 +89,21 @@ def combine(connective: str, members: Iterable[Truths]) -> Truths:
     """
     if connective == "xone":
         return _exactly_one(members)
-    if connective == "or":
-        return reduce(_pairs(_or), members, NO)
-    return reduce(_pairs(_and), members, YES)
+    return reduce(_either, members, NO) if connective == "or" else reduce(_both, members, YES)
 
 
 def _truth(holds: bool) -> Truth:
     return Truth.TRUE if holds else Truth.FALSE
 
 
-def _pairs(table: Callable[[Truth, Truth], Truth]) -> Callable[[Truths, Truths], Truths]:
-    return lambda left, right: frozenset(table(one, other) for one in left for other in right)
+@cache  # of at most 49 pairs
+def _either(left: Truths, right: Truths) -> Truths:
+    return frozenset(_or(one, other) for one in left for other in right)
+
+
+@cache
+def _both(left: Truths, right: Truths) -> Truths:
+    return frozenset(_and(one, other) for one in left for other in right)
 
 
 def _and(one: Truth, other: Truth) -> Truth:

@@ -174,3 +174,40 @@ def test_whatever_the_guard_lets_stand_refuses_those_without_vouched_facts(terms
     if not guard(policy, policy, NOW):
         facts = Facts().with_fact(PARTICIPANT, *participant).with_fact(GRANT, f"sha-256:{DIGEST}")
         assert not any(evaluate(policy, facts, NOW.replace(year=year), NOW).allowed for year in (2026, 2031))
+
+
+ATOMS = st.one_of(
+    st.builds(
+        atom,
+        st.sampled_from([ROLE, PARTICIPANT, PURPOSE, GRANT, "spatial"]),
+        st.sampled_from(["eq", "neq", "isAnyOf", "isNoneOf", "isAllOf"]),
+        st.one_of(st.sampled_from("ab"), st.lists(st.sampled_from("ab"), min_size=1, max_size=2)),
+    ),
+    st.builds(
+        atom,
+        st.sampled_from(["dateTime", "inForceDate"]),
+        st.sampled_from(["lt", "lteq", "gt", "gteq", "eq", "neq"]),
+        st.sampled_from(["2025-01-01T00:00:00Z", "2030-01-01T00:00:00Z", "contractAgreement+30d", "soon"]),
+    ),
+)
+CONDITIONS = st.recursive(
+    ATOMS,
+    lambda inner: st.builds(
+        lambda name, members: {name: members}, st.sampled_from(["and", "or", "xone"]), st.lists(inner, min_size=1, max_size=3)
+    ),
+    max_leaves=5,
+)
+TERMS = st.builds(
+    lambda permitted, prohibited: rules(
+        *permitted, **({"prohibition": [{"action": "use", "constraint": prohibited}]} if prohibited else {})
+    ),
+    st.lists(CONDITIONS, max_size=3),
+    st.lists(CONDITIONS, max_size=1),
+)
+
+
+@given(TERMS, TERMS, st.sampled_from([2024, 2026, 2031]))
+def test_what_the_guard_says_of_two_policies_never_changes_with_time(access: Any, contract: Any, year: int) -> None:
+    """So its verdict may be kept as long as the policies are the same."""
+    policies = parse_policy(access), parse_policy(contract)
+    assert guard(*policies, NOW) == guard(*policies, NOW.replace(year=year))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policies.evaluate import Outcome, Verdict, evaluate
+from policies.evaluate import Outcome, Verdict, allows, evaluate
 from policies.facts import Facts
 from policies.odrl import parse_policy
 from policies.operands import CLAIM, FIGURE, GRANT, MEMBERSHIP, PARTICIPANT, PURPOSE, ROLE
@@ -241,3 +241,10 @@ def test_a_no_stays_no_whatever_facts_arrive_and_undecided_is_never_allowed(
         assert not (before.outcome is Outcome.NO and after.allowed)
         assert not (before.allowed and not after.allowed)
     assert before.allowed == (before.outcome is Outcome.YES)
+
+
+@given(st.lists(CONDITIONS, min_size=1, max_size=3), st.lists(CONDITIONS, max_size=2), FACTS)
+def test_the_short_way_says_what_the_long_one_says(permit: list[Any], bar: list[Any], facts: Facts) -> None:
+    barred = {"prohibition": [{"action": "use", "constraint": bar}]} if bar else {}
+    policy = parse_policy({"permission": [{"action": "use", "constraint": permit}]} | barred)
+    assert allows(policy, facts, NOW) == evaluate(policy, facts, NOW).allowed

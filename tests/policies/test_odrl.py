@@ -158,3 +158,34 @@ def test_a_condition_is_spelled_on_one_short_printable_line() -> None:
     line = spelled(Logical("or", (Constraint(ROLE, "isAnyOf", ("a", "b")), Constraint("spatial", "eq", "x\n\x1b[31m" + "y" * 500))))
     assert line.startswith("(role isAnyOf [a, b] or spatial eq x??[31m")
     assert len(line) <= 200
+
+
+# --- read once -----------------------------------------------------------------------------------
+
+
+def test_the_same_text_is_read_once_and_what_differs_by_type_alone_is_not_the_same() -> None:
+    policy = {"permission": [{"action": "use", "constraint": [ATOM]}]}
+    assert parse_policy(policy) is parse_policy(json.loads(json.dumps(policy)))
+    text, number = ({**ATOM, "leftOperand": CX + "WarrantyDurationMonths", "rightOperand": value} for value in ("1", 1))
+    for right, allowed in (("1", True), (1, True), (True, False), (1.0, False)):
+        changed = {"permission": [{"action": "use", "constraint": [{**number, "rightOperand": right}]}]}
+        if allowed:
+            assert parse_policy(changed) == parse_policy({"permission": [{"action": "use", "constraint": [text]}]})
+        else:
+            with pytest.raises(Invalid):
+                parse_policy(changed)
+
+
+def test_a_change_inside_a_policy_that_was_read_is_seen() -> None:
+    policy: dict[str, Any] = {"permission": [{"action": "use", "constraint": [dict(ATOM)]}]}
+    before = parse_policy(policy)
+    policy["permission"][0]["constraint"][0]["rightOperand"] = "oem"
+    assert parse_policy(policy) != before
+
+
+def test_a_refusal_names_the_place_below_where_the_caller_said_even_when_the_text_is_known() -> None:
+    policy = {"permission": [{"action": 5}]}
+    for where in ("", "/offer", ""):
+        with pytest.raises(Invalid) as refused:
+            parse_policy(policy, where)
+        assert refused.value.where == f"{where}/permission/0/action"
