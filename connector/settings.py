@@ -101,6 +101,7 @@ def _store_url(text: str) -> str:
 
 Listen = Annotated[str, AfterValidator(_listen)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_networks)]
 
 
 class Section(BaseModel):
@@ -154,9 +155,9 @@ class Identity(Section):
 
 
 class Outbound(Section):
-    allow_private: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_networks)] = ()  # beside public addresses
+    allow_private: Networks = ()  # networks that may be called beside public addresses, like 10.0.0.0/8
     timeout: Annotated[float, Field(gt=0, le=300)] = 10.0  # seconds, a whole call
-    max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024  # of an answer, counted after inflating
+    max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024  # bytes of an answer, counted after inflating
 
 
 class Negotiation(Section):
@@ -166,13 +167,13 @@ class Negotiation(Section):
 class Limits(Section):
     """`connector.ports.Limits` and what only the listeners need."""
 
-    message_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024  # of a message
-    message_depth: Annotated[int, Field(ge=8, le=512)] = 64  # of its nesting
-    message_nodes: Annotated[int, Field(ge=100)] = 100_000  # values in it
-    text_bytes: Annotated[int, Field(ge=64)] = 2048  # of a reason or name that a peer wrote
+    message_bytes: Annotated[int, Field(ge=1024)] = 1024 * 1024  # of a message, in bytes
+    message_depth: Annotated[int, Field(ge=8, le=512)] = 64  # levels of its nesting
+    message_nodes: Annotated[int, Field(ge=100)] = 100_000  # values in it, keys not counted
+    text_bytes: Annotated[int, Field(ge=64)] = 2048  # kept of a reason or name that a peer wrote
     open_processes: Annotated[int, Field(ge=1)] = 1000  # per peer and protocol
     page: Annotated[int, Field(ge=1, le=10_000)] = 100  # datasets on a page of the catalog
-    upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024  # an import at the operator side
+    upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024  # bytes of an import at the operator side
 
 
 class Dataplane(Section):
@@ -184,7 +185,7 @@ class Config(Section):
 
     home: Path
     origins: Mapping[str, str]  # "dataspace.listen" -> "default" | "saltbridge.toml:12" | "SALTBRIDGE_DATASPACE__LISTEN"
-    profile: Literal["demo", "development", "production"] = "development"
+    profile: Literal["demo", "development", "production"] = "development"  # production refuses what only a trial may do
     participant: Participant = Participant()
     dataspace: Dataspace = Dataspace()
     operator: Operator = Operator()

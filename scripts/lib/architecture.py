@@ -59,12 +59,13 @@ def _settings() -> Iterator[tuple[str, Any, str]]:
 
 
 def _fields(section: type[settings.Section]) -> Iterator[tuple[str, Any, str]]:
-    """(key, default, meaning) of a section; the meaning is the comment beside the field, after the choices it has."""
+    """(key, default, meaning) of a section; the meaning is the comment beside the field, after choices that it does not name."""
     comments = {found["name"]: found["meaning"] or "" for line in inspect.getsource(section).splitlines() if (found := _FIELD.match(line))}
     for key, field in section.model_fields.items():
         choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-        allowed = " \\| ".join(str(choice) for choice in choices) if len(choices) > 1 else ""
-        yield key, field.default, " · ".join(text for text in (allowed, comments.get(key, "")) if text)
+        meaning = comments.get(key, "")
+        allowed = " \\| ".join(choices) if len(choices) > 1 and not all(choice in meaning for choice in choices) else ""
+        yield key, field.default, " · ".join(text for text in (allowed, meaning) if text)
 
 
 def _shown(default: Any) -> str:

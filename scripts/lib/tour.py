@@ -200,7 +200,7 @@ def _cut(text: str, keep: str, width: int = WIDTH, dots: str = DOTS) -> str:
             shown.append(line if len(line) <= width else f"{line[: width - 1]}…")
         elif dots and shown[-1:] not in ([], [dots]):
             shown.append(dots)
-    return "\n".join(shown)
+    return "\n".join(shown).rstrip("\n")
 
 
 def _free_ports(above: int, offsets: Sequence[int]) -> int:
