@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as jsonlib
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -84,25 +83,14 @@ def verify(
 
 def verify_file(path: Path) -> dict[str, Any]:
     """The same answer as the node gives, for entries in a file; Malformed when it holds none."""
-    # Imported here: it needs the canonical JSON writer, and no node.
-    from connector.records import AuditEntry
-    from connector.storage.chain import verify as check
+    from connector.offline import verify_chain
 
     try:
-        rows = jsonlib.loads(path.read_text(encoding="utf-8"))
-        entries = [AuditEntry(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows]
+        return verify_chain(jsonlib.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise Malformed(f"{path} cannot be read.", str(error.strerror or error)) from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise Malformed(f"{path} is not an audit chain.", clean(error, 200), "Write one: saltbridge audit show --all --json") from error
-    broken = check(entries)
-    return {
-        "holds": broken is None,
-        "entries": len(entries),
-        "writer": entries[-1].writer if entries else "",
-        "head": entries[-1].hash if entries else "",
-        "break": {} if broken is None else {"writer": broken.writer, "seq": broken.seq, "why": broken.why},
-    }
 
 
 def _whole(client: Client, after: int) -> list[dict[str, Any]]:

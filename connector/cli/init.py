@@ -145,6 +145,7 @@ url = "sqlite:{DATABASE}"
 {private}
 # timeout = 10.0                      # seconds a call may take
 # max_bytes = 67108864
+# tls_ca = "tls/authorities.pem"      # trusted beside the system's
 
 # [negotiation]
 # accept = []                         # operands of terms that are accepted without asking you
@@ -208,23 +209,18 @@ def _workshop(home: Path) -> Iterator[Path]:
 
 def _make_keys(config: Config) -> None:
     from connector.config import DEMO_MARK
-    from connector.identity import keys
+    from connector.offline import make_keys
 
-    keys.create(config.keys)
+    make_keys(config.keys)
     if config.profile == "demo":
         (config.keys / DEMO_MARK).write_text("Made for a demo: profile = production refuses these keys.\n", encoding="utf-8")
 
 
 def _make_database(config: Config) -> None:
-    import asyncio
+    from connector.offline import make_database
 
-    from connector.ports import SystemClock
-    from connector.storage.sqlite import open_sqlite
-
-    async def make() -> None:
-        await open_sqlite(str(config.database), SystemClock()).close()
-
-    asyncio.run(make())
+    if config.database is not None:
+        make_database(config.database)
 
 
 def _write_secret(path: Path, text: str) -> None:

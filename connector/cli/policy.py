@@ -77,9 +77,9 @@ def check(file: Annotated[Path, typer.Argument(help="ODRL JSON.")], json: Json =
 
     With its line; needs no running node.
     """
-    from policies.check import check_text
+    from connector.offline import check_policy
 
-    findings = [{"line": each.line, "what": each.what, "next": each.next} for each in check_text(_text(file))]
+    findings = check_policy(_text(file))
     if json:
         print_json({"file": str(file), "findings": findings})
     else:

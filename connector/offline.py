@@ -1,0 +1,53 @@
+"""What the command line does without a running node: keys and database of a new home, checks of files.
+
+Imported when called, with its libraries imported later still: a check of a file must not start an HTTP framework.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+
+def make_keys(folder: Path) -> None:
+    """All keys of a new node; Misconfigured when there are some already."""
+    from connector.identity import keys
+
+    keys.create(folder)
+
+
+def make_database(path: Path) -> None:
+    """An empty database at its newest schema."""
+    from connector.ports import SystemClock
+    from connector.storage.sqlite import open_sqlite
+
+    async def make() -> None:
+        await open_sqlite(str(path), SystemClock()).close()
+
+    asyncio.run(make())
+
+
+def check_policy(text: str) -> list[dict[str, Any]]:
+    """What is wrong with a policy file: line, what, next."""
+    from policies.check import check_text
+
+    return [{"line": each.line, "what": each.what, "next": each.next} for each in check_text(text)]
+
+
+def verify_chain(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Whether audit entries, as `audit show --all --json` wrote them, form an unbroken chain; ValueError or KeyError for other rows."""
+    from connector.records import AuditEntry
+    from connector.storage.chain import verify
+
+    entries = [AuditEntry(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in rows]
+    broken = verify(entries)
+    return {
+        "holds": broken is None,
+        "entries": len(entries),
+        "writer": entries[-1].writer if entries else "",
+        "head": entries[-1].hash if entries else "",
+        "break": {} if broken is None else {"writer": broken.writer, "seq": broken.seq, "why": broken.why},
+    }
