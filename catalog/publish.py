@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import rfc8785
@@ -35,20 +36,17 @@ Json = dict[str, Any]
 def offer_for(definition_id: str, dataset_id: str, rules: Json, grant_digest: str = "") -> Json:
     """The catalog Offer of a dataset: rules as stored, left operands as they travel, and the grant in every permission.
 
-    Raises Invalid when the rules cannot be read or name another grant.
+    Raises Invalid when the rules cannot be read or name another grant.  Offers of the same terms share their lists: change none.
     """
-    policy = _read(rules)
-    if grant_digest:
-        if grants_named(policy) - {GRANT_PREFIX + grant_digest}:
-            raise Invalid("grant", "the policy names another grant than the dataset's", "leave the grant out of the policy")
-        policy = replace(policy, permissions=tuple(_with_grant(rule, grant_digest) for rule in policy.permissions))
-    policy = _travelling(replace(policy, id=""))
-    return {"@id": offer_id(definition_id, dataset_id, render(policy)), "@type": "Offer", **render(policy)}
+    view = split_view_asset_id(dataset_id)
+    terms, digest = _terms_of(_read(rules), grant_digest, view[1] if view else "")
+    return {"@id": ":".join((_b64(definition_id.encode()), _b64(dataset_id.encode()), digest)), "@type": "Offer", **terms}
 
 
 def offer_id(definition: str, dataset: str, rules: Json) -> str:
     """The id of the offer of these terms; a grant constraint that only repeats the dataset id's digest does not count."""
-    return ":".join((_b64(definition.encode()), _b64(dataset.encode()), _b64(_terms_digest(dataset, _read(rules)))))
+    view = split_view_asset_id(dataset)
+    return ":".join((_b64(definition.encode()), _b64(dataset.encode()), _terms_digest(_read(rules), view[1] if view else "")))
 
 
 def read_offer_id(text: str) -> tuple[str, str, str] | None:
@@ -136,6 +134,17 @@ def _read(rules: Json) -> Policy:
         raise Invalid(error.where, error.what, error.next) from error
 
 
+@lru_cache(maxsize=1024)
+def _terms_of(policy: Policy, grant: str, view: str) -> tuple[Json, str]:
+    """Terms as they are offered, and their digest: the same for every dataset of a view."""
+    if grant:
+        if grants_named(policy) - {GRANT_PREFIX + grant}:
+            raise Invalid("grant", "the policy names another grant than the dataset's", "leave the grant out of the policy")
+        policy = replace(policy, permissions=tuple(_with_grant(rule, grant) for rule in policy.permissions))
+    terms = render(_travelling(replace(policy, id="")))
+    return terms, _terms_digest(_read(terms), view)
+
+
 def _with_grant(rule: Rule, digest: str) -> Rule:
     grant = Constraint(GRANT, "eq", GRANT_PREFIX + digest)
     rest = tuple(condition for condition in rule.constraints if normal(condition) != normal(grant))
@@ -168,9 +177,9 @@ def _travelling_condition(condition: Condition) -> Condition:
     return replace(condition, left=wire_name(condition.left), right=right)
 
 
-def _terms_digest(dataset: str, policy: Policy) -> bytes:
-    view = split_view_asset_id(dataset)
-    implied = repr(normal(Constraint(GRANT, "eq", GRANT_PREFIX + view[1]))) if view else ""
+def _terms_digest(policy: Policy, view: str) -> str:
+    """base64url(SHA-256) of terms; `view` is the grant digest that the dataset's id says already."""
+    implied = repr(normal(Constraint(GRANT, "eq", GRANT_PREFIX + view))) if view else ""
     profiles = [policy.profile] if isinstance(policy.profile, str) else list(policy.profile)
     terms: Json = {
         "profile": profiles,
@@ -178,7 +187,7 @@ def _terms_digest(dataset: str, policy: Policy) -> bytes:
         "prohibition": sorted((_terms(rule, "") for rule in policy.prohibitions), key=repr),
         "obligation": sorted((_terms(duty, "") for duty in policy.obligations), key=repr),
     }
-    return hashlib.sha256(rfc8785.dumps(terms)).digest()
+    return _b64(hashlib.sha256(rfc8785.dumps(terms)).digest())
 
 
 def _terms(rule: Rule | Duty, implied: str) -> list[Any]:

@@ -7,6 +7,8 @@ offer, an unknown one and one of another definition get the same answer by the s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 
 from catalog.asset import split_view_asset_id
 from catalog.publish import guard, offer_for, read_offer_id
@@ -14,11 +16,14 @@ from connector.errors import Hidden
 from connector.ports import Caller, Transaction, World
 from connector.records import Asset, ContractDefinition, Grant, Json, PolicyDefinition
 from policies.errors import Invalid
-from policies.odrl import parse_policy
+from policies.evaluate import allows
+from policies.odrl import Policy, parse_policy
 from submodels.audience import beyond_public
 from submodels.grant import parse_grant
 
-from .facts import gather, judge
+from .facts import gather
+
+_ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +55,33 @@ async def restricted(tx: Transaction, asset: Asset) -> bool:
     if asset.form != "view":
         return False
     grant = await tx.get(Grant, asset.grant)
-    return grant is None or bool(beyond_public(parse_grant(grant.content)))
+    return grant is None or _beyond_public(grant.content)
+
+
+@lru_cache(maxsize=256)
+def _beyond_public(grant: str) -> bool:
+    return bool(beyond_public(parse_grant(grant)))
 
 
 def _guarded(access: Json, contract: Json, world: World) -> bool:
     try:
-        return not guard(parse_policy(access), parse_policy(contract), world.clock.now())
+        return _unguessable(parse_policy(access), parse_policy(contract))
     except Invalid:
         return False
 
 
+@lru_cache(maxsize=1024)
+def _unguessable(access: Policy, contract: Policy) -> bool:
+    """The guard's verdict: a function of the policies alone, whatever the time (a property that tests/catalog holds it to)."""
+    return not guard(access, contract, _ANY_TIME)
+
+
 def visible(world: World, caller: Caller, access: Json, grant: str) -> bool:
-    """Whether the access policy lets this caller see the offer."""
-    return judge(access, gather(caller, grant=grant), world.clock.now()).allowed
+    """Whether the access policy lets this caller see the offer; always asked anew, of the facts and the clock as they are."""
+    try:
+        return allows(parse_policy(access), gather(caller, grant=grant), world.clock.now())
+    except Invalid:
+        return False
 
 
 async def find(world: World, tx: Transaction, caller: Caller, offer_id: str) -> Standing:
