@@ -16,7 +16,6 @@ from aiohttp import web
 
 from connector.config import Config, read_token
 from connector.dataplane.tokens import HmacTokens
-from connector.errors import Misconfigured
 from connector.exchange import deliver
 from connector.exchange.decide import ProductDecider
 from connector.http.app import dataspace_app, listen, operator_app, tls_context
@@ -77,8 +76,9 @@ def build(
 def _store(config: Config, clock: Clock) -> Store:
     scheme, _, rest = config.store.url.partition(":")
     if scheme != "sqlite":
-        next = 'Set [store] url = "sqlite:saltbridge.db".'
-        raise Misconfigured(f"No store for {scheme}: addresses.", "This version keeps its data in SQLite.", next)
+        from connector.storage.postgres import PostgresStore  # only who uses it waits for its import
+
+        return PostgresStore(config.store.url, clock, writer=config.participant.name, synchronous=config.store.synchronous)
     path = str(config.home / rest) if rest != ":memory:" else rest
     return open_sqlite(path, clock, writer=config.participant.name, synchronous=config.store.synchronous)
 
@@ -89,6 +89,7 @@ async def running(node: Node) -> AsyncIterator[Node]:
     config, world = node.config, node.world
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(world.store.close)
+        await world.store.open()
         await stack.enter_async_context(node.outbound)
         for app, section, setting in (
             (node.dataspace, config.dataspace, "dataspace.listen"),

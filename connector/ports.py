@@ -81,6 +81,9 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
+    async def open(self) -> None:
+        """Be ready to serve; Misconfigured when the database cannot.  A store may have been opened when it was made."""
+
     def transaction(self) -> AbstractAsyncContextManager[Transaction]: ...
     async def claim(self, now: datetime, limit: int = 64) -> list[Letter]:
         """Letters that are due and free, now leased to this process."""

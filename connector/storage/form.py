@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -51,3 +52,33 @@ def micros(at: datetime) -> int:
 def instant(microseconds: int) -> datetime:
     """The aware UTC instant that `micros` counted."""
     return _EPOCH + microseconds * _MICROSECOND
+
+
+# --- text that PostgreSQL can keep and index -----------------------------------------------------
+
+_LONG = 800  # bytes; an index row holds 2,700, and a key row has a value and an id
+
+
+def key_text(text: str) -> str:
+    """An id or key as PostgreSQL can keep and index it: same order, no NUL, not too long.
+
+    U+0000 becomes 01 01 and U+0001 becomes 01 02.  A text over 800 bytes keeps its beginning and is told apart by its hash: it
+    is found under the same text, and only among texts that begin alike its place in the order is another.
+    """
+    if len(text) <= _LONG // 4 and "\0" not in text and "\1" not in text:
+        return text
+    if text.endswith("\0"):  # the smallest text behind another one stays just that
+        return key_text(text[:-1]) + "\1\1"
+    if len(text.encode()) > _LONG:
+        return no_nul(text[: _LONG // 4]) + "\1\3" + hashlib.sha256(text.encode()).hexdigest()
+    return no_nul(text)
+
+
+def no_nul(text: str) -> str:
+    """Text without U+0000, which PostgreSQL does not keep."""
+    return text.replace("\1", "\1\2").replace("\0", "\1\1")
+
+
+def with_nul(text: str) -> str:
+    """What `no_nul` was given."""
+    return text.replace("\1\1", "\0").replace("\1\2", "\1")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 _NAME = re.compile(r"^-- :name (\w+)$", re.MULTILINE)
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z_0-9]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,15 @@ def schema(dialect: str) -> tuple[str, ...]:
     while (path := HERE / "schema" / f"{dialect}-{len(steps) + 1}.sql").exists():
         steps.append(path.read_text(encoding="utf-8"))
     return tuple(steps)
+
+
+def numbered(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text with `$1`, `$2` ... for its `:name` parameters, and their names in that order (a cast `::text` is none)."""
+    names: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    return _PARAMETER.sub(number, text), tuple(names)

@@ -70,6 +70,9 @@ class SqliteStore:
         self._head: tuple[int, str] = self._reader.row("audit_head", writer=self.writer) or (0, "")
         self._schedule = Schedule(self._reader.rows("letter_due"))
 
+    async def open(self) -> None:
+        """Nothing is left to do: `open_sqlite` has opened the file, before anything listens."""
+
     # --- transactions
 
     def transaction(self) -> AbstractAsyncContextManager[Transaction]:

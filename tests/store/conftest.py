@@ -5,7 +5,7 @@ A store that keeps a file adds `reopen`: close it and open the same data again, 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,10 @@ import pytest
 
 from connector.ports import Store
 from connector.records import Letter, View
+from connector.storage.postgres import open_postgres
 from connector.storage.sqlite import open_sqlite
+
+from .server import PostgresServer, running_server, why_not
 
 LEASE = timedelta(seconds=30)
 
@@ -38,10 +41,30 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["sqlite file", "sqlite memory"])
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the session; SKIPPED with the reason where there can be none."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with running_server() as server:
+        yield server
+
+
+@pytest.fixture
+async def url(postgres: PostgresServer) -> str:
+    """An empty place for one test's database."""
+    return postgres.url(await postgres.new_schema())
+
+
+@pytest.fixture(params=["sqlite file", "sqlite memory", "postgres"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[Store]:
-    path = ":memory:" if request.param == "sqlite memory" else str(tmp_path / "store.db")
-    opened = open_sqlite(path, clock, writer="w-test", lease=LEASE)
+    if request.param == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        opened: Store = await open_postgres(postgres.url(await postgres.new_schema()), clock, writer="w-test", lease=LEASE)
+    else:
+        opened = open_sqlite(
+            ":memory:" if request.param == "sqlite memory" else str(tmp_path / "store.db"), clock, writer="w-test", lease=LEASE
+        )
     yield opened
     await opened.close()
 
@@ -49,15 +72,24 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClo
 Reopen = Callable[[Store], Awaitable[Store]]
 
 
-@pytest.fixture
-async def kept(tmp_path: Path, clock: ManualClock) -> AsyncIterator[tuple[Store, Reopen]]:
+@pytest.fixture(params=["sqlite", "postgres"])
+async def kept(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock) -> AsyncIterator[tuple[Store, Reopen]]:
     """A store that outlives its process, and how to open it again."""
-    path = str(tmp_path / "kept.db")
-    stores = [open_sqlite(path, clock, lease=LEASE)]
+    place = str(tmp_path / "kept.db")
+    if request.param == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        place = postgres.url(await postgres.new_schema())
+
+    async def begin() -> Store:
+        if request.param == "postgres":
+            return await open_postgres(place, clock, lease=LEASE)
+        return open_sqlite(place, clock, lease=LEASE)
+
+    stores = [await begin()]
 
     async def reopen(old: Store) -> Store:
         await old.close()
-        stores.append(open_sqlite(path, clock, lease=LEASE))
+        stores.append(await begin())
         return stores[-1]
 
     yield stores[0], reopen

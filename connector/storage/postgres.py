@@ -1,0 +1,244 @@
+"""The shared store: several processes of one operator on one PostgreSQL database.
+
+All transactions that end while a commit is under way are committed together by the next one.  A session reads, one commits,
+one listens; each is made anew when it is lost, and what needs the database meanwhile is answered Unavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from connector.errors import SaltbridgeError, Unavailable
+from connector.ports import Clock, Transaction
+from connector.records import AuditEntry, Letter, Note
+
+from .form import instant, key_text, micros, with_nul
+from .outbox import Outbox
+from .server import TROUBLES, Server, misconfigured
+from .snapshots import Readers, Snapshot
+from .work import UnitOfWork, Work
+from .writers import Writer
+
+log = logging.getLogger("saltbridge.store")
+
+PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
+FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0  # seconds between attempts to connect again
+HEADS = "audit.heads"  # the event that quotes the heads of the other writers' chains
+
+
+async def open_postgres(
+    url: str, clock: Clock, *, writer: str = "", lease: timedelta = timedelta(seconds=30), synchronous: str = "FULL",
+    quote_every: timedelta = timedelta(minutes=10),
+) -> PostgresStore:  # fmt: skip
+    """Connect to the database at `url` and bring its schema up to date; Misconfigured when it cannot serve.
+
+    `writer` names the audit chain that a process begins when no chain is free (default: a random name).  `lease` is how long a
+    letter stays with whoever took or wrote it; processes on several hosts need clocks that agree much better than that.
+    `synchronous`: FULL is whatever the server promises, NORMAL may lose the last moments when the server's host dies.
+    `quote_every`: how often this chain quotes the heads of the others.
+    """
+    store = PostgresStore(url, clock, writer=writer, lease=lease, synchronous=synchronous, quote_every=quote_every)
+    await store.open()
+    return store
+
+
+class PostgresStore:
+    """`ports.Store` on a PostgreSQL database.  Belongs to the event loop it is opened in."""
+
+    def __init__(
+        self, url: str, clock: Clock, *, writer: str = "", lease: timedelta = timedelta(seconds=30), synchronous: str = "FULL",
+        quote_every: timedelta = timedelta(minutes=10),
+    ) -> None:  # fmt: skip
+        self._database = Server(url, synchronous)
+        self._clock = clock
+        self._quote_every = quote_every.total_seconds()
+        self._lost = asyncio.Event()
+        microseconds = lease // timedelta(microseconds=1)
+        self._writer = Writer(self._database, writer, microseconds, self._is_lost)
+        self._outbox = Outbox(self._database, clock, microseconds, self._is_lost)
+        self._readers = Readers(self._database)
+        self._snapshots: dict[asyncio.Task[Any] | None, Snapshot] = {}  # of the unit that a task is in
+        self._pending: list[tuple[Work, asyncio.Future[None]]] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._purged = 0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def writer(self) -> str:
+        """The chain this process writes; '' before the store is open."""
+        return self._writer.name
+
+    # --- opening and closing
+
+    async def open(self) -> None:
+        """Connect; Misconfigured when the database cannot serve this node, with what to do about it."""
+        try:
+            await self._writer.open()
+            self._outbox.holder, self._outbox.channel = self._writer.holder, self._writer.channel
+            self._outbox.own = lambda: self._writer.pid
+            await self._outbox.open()
+            await self.quote()
+        except TROUBLES as error:
+            await self.close()
+            raise misconfigured(self._database, error) from error
+        except BaseException:
+            await self.close()
+            raise
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._stay_connected(), name="store connections"),
+            loop.create_task(self._quote_regularly(), name="store audit heads"),
+        ]
+
+    async def close(self) -> None:
+        """Commit what is pending, give letters and writer's row to others, and disconnect."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        if self._committing is not None:
+            await self._committing
+        await self._outbox.close()
+        await self._writer.close()
+        await self._readers.close()
+
+    def _is_lost(self, _: Any) -> None:
+        self._lost.set()
+
+    async def _stay_connected(self) -> None:
+        """Connect again whenever the committing or the listening session has ended."""
+        while True:
+            await self._lost.wait()
+            self._lost.clear()
+            log.warning("database lost database=%s", self._database)
+            pause = FIRST_PAUSE
+            while True:
+                try:
+                    await self._writer.open()
+                    if not self._writer.kept_its_row:
+                        self._outbox.forget()
+                    await self._outbox.open()
+                    break
+                except (*TROUBLES, SaltbridgeError):
+                    await asyncio.sleep(pause)
+                    pause = min(LAST_PAUSE, pause * 2)
+            log.warning("database back database=%s writer=%s", self._database, self.writer)
+            if not self._writer.kept_its_row:
+                await self._quote_or_later()
+
+    # --- transactions
+
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        return self._transaction()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Transaction]:
+        # A unit within a unit reads with the outer one's session: waiting for another could mean waiting for each other.
+        task = asyncio.current_task()
+        outer = self._snapshots.get(task)
+        snapshot = outer or Snapshot(self._readers)
+        self._snapshots[task] = snapshot
+        unit = UnitOfWork(snapshot)
+        try:
+            yield unit
+        finally:
+            if outer is None:
+                del self._snapshots[task]
+                snapshot.end()
+        if unit.work.empty():
+            return
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((unit.work, committed))
+        if self._committing is None:
+            self._committing = asyncio.create_task(self._commit(), name="store commit")
+        await committed
+        if outer is not None:
+            outer.end()  # the rest of it sees what was just written
+
+    async def _commit(self) -> None:
+        """Write what is pending, batch after batch; whoever was cancelled meanwhile is left out."""
+        try:
+            while self._pending:
+                batch = [(work, committed) for work, committed in self._pending if not committed.cancelled()]
+                self._pending = []
+                if batch:
+                    await self._commit_batch(batch)
+        finally:
+            self._committing = None
+
+    async def _commit_batch(self, pending: list[tuple[Work, asyncio.Future[None]]]) -> None:
+        now = micros(self._clock.now())
+        purge = now - self._purged >= PURGE_EVERY
+        try:
+            batch, under = await self._writer.commit([work for work, _ in pending], now, purge=purge)
+        except BaseException as error:
+            for _, committed in pending:
+                if not committed.done():
+                    committed.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._purged = now if purge else self._purged
+        self._outbox.committed(batch, under)
+        for (_, committed), refused in zip(pending, batch.refused, strict=True):
+            if committed.done():
+                continue
+            if refused is None:
+                committed.set_result(None)
+            else:
+                committed.set_exception(refused)
+
+    # --- letters
+
+    async def claim(self, now: datetime, limit: int = 64) -> list[Letter]:
+        return await self._outbox.claim(micros(now), limit)
+
+    async def release(self, letter_ids: Iterable[str]) -> None:
+        await self._outbox.release(letter_ids)
+
+    async def wait(self, now: datetime) -> None:
+        await self._outbox.wait(micros(now))
+
+    async def outbox(self) -> tuple[int, datetime | None]:
+        [row] = await self._outbox.rows("letter_total")
+        return row["total"], None if row["oldest"] is None else instant(row["oldest"])
+
+    # --- evidence
+
+    async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]:
+        """Entries of a writer's chain (default: this process's own) with numbers after `after`."""
+        rows = await self._outbox.rows("audit_list", writer=key_text(writer or self.writer), after=after, limit=limit)
+        return [
+            AuditEntry(
+                writer=w, seq=seq, prev=prev, at=datetime.fromisoformat(at), event=event, subject=with_nul(subject),
+                data=json.loads(data), hash=hash,
+            )
+            for w, seq, prev, at, event, subject, data, hash in rows
+        ]  # fmt: skip
+
+    async def writers(self) -> list[str]:
+        """Every writer that has a chain, this process's own among them."""
+        return [name for (name,) in await self._outbox.rows("writer_list")]
+
+    async def quote(self) -> None:
+        """Quote the heads of the other writers' chains in ours, if there are any, so that a chain that is lost is missed."""
+        heads = {name: {"seq": seq, "hash": hash} for name, seq, hash in await self._outbox.rows("writer_heads", name=self.writer)}
+        if heads:
+            async with self.transaction() as tx:
+                tx.note(Note(event=HEADS, subject=self.writer, data={"heads": heads}))
+
+    async def _quote_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._quote_every)
+            await self._quote_or_later()
+
+    async def _quote_or_later(self) -> None:
+        with contextlib.suppress(Unavailable):
+            await self.quote()

@@ -1,0 +1,177 @@
+"""The database server: connections, a schema we know, and PostgreSQL's troubles in words a person can act on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+from asyncpg import exceptions as pg
+
+from connector.errors import Misconfigured, Unavailable
+
+from . import sql
+
+log = logging.getLogger("saltbridge.store")
+
+Connection = asyncpg.Connection  # one session; never shared by two who wait at the same time
+TROUBLES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+OLDEST = 13  # major version: what the statements need
+CONNECT_SECONDS, COMMAND_SECONDS = 5.0, 30.0
+
+_TEXTS = {name: sql.numbered(query.text) for name, query in sql.load(sql.HERE / "postgres.sql").items()}
+_SETTINGS = {
+    "jit": "off",  # plans of large arrays look expensive and are not
+    "plan_cache_mode": "force_generic_plan",  # every statement walks one index; planning each call anew costs more than it runs
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "0",  # readers wait within a transaction that holds nothing yet
+    "tcp_keepalives_idle": "10",  # a host that is gone lets go of its writer's row in half a minute
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+}
+
+# SQLSTATE or its class -> why, what to do.  The first that fits.
+_BY_CODE = (
+    ("53100", "the disk of the database server is full", "Make room there; nothing was lost, callers are asked to try again."),
+    ("53300", "the database server has no connection left", "Raise max_connections there, or run fewer processes."),
+    ("25006", "the database may only be read", "Name the primary in [store] url, or end the read-only mode of the server."),
+    ("28", "the server refuses the user or its password", "Correct user and password in [store] url, or pg_hba.conf on the server."),
+    ("3D000", "there is no database of this name", "Make it: createdb -O USER NAME, or correct [store] url."),
+    ("3F000", "there is no schema to work in", "Make the schema that search_path names, or leave search_path out of [store] url."),
+    ("42501", "the user may not do that there", "Give the user a database of its own: createdb -O USER NAME."),
+    ("55P03", "another session holds a lock", "End whatever else works on this database, for example an open psql transaction."),
+    ("57014", "the statement took too long", "Look at the load of the database server."),
+    ("57P", "the server is starting, stopping or was restarted", "Wait until it is up again; this node connects by itself."),
+    ("08", "the connection broke", "Look at the database server; this node connects again by itself."),
+    ("58", "the server reports a system error", "Look at the database server's log; its disk may be failing."),
+    ("XX", "the server reports damaged data", "Look at the database server's log; restore the last backup if it is damaged."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database by its URL.  `str()` of it shows no password."""
+
+    url: str
+    synchronous: str = "FULL"  # NORMAL lets a commit return before it is on the disk
+
+    def __str__(self) -> str:
+        parts = urlsplit(self.url)
+        return f"{parts.netloc.rpartition('@')[2] or 'localhost'}{parts.path}"
+
+    async def connect(self, role: str) -> Connection:
+        """A new session; raises one of TROUBLES."""
+        settings = _SETTINGS | {"application_name": f"saltbridge {role}"}
+        if self.synchronous == "NORMAL":
+            settings["synchronous_commit"] = "off"
+        return await asyncpg.connect(
+            self.url, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS, max_cached_statement_lifetime=0, server_settings=settings
+        )
+
+
+async def rows(connection: Connection, statement: str, /, **values: Any) -> list[asyncpg.Record]:
+    """What a named statement gives."""
+    text, names = _TEXTS[statement]
+    found: list[asyncpg.Record] = await connection.fetch(text, *[values[name] for name in names])
+    return found
+
+
+async def value(connection: Connection, statement: str, /, **values: Any) -> Any:
+    """The first column of its first row; None when there is none."""
+    found = await rows(connection, statement, **values)
+    return found[0][0] if found else None
+
+
+def trouble(error: BaseException, what: str = "The database cannot be used just now.") -> Unavailable:
+    """What went wrong, as something that may pass."""
+    why, next = explained(error)
+    return Unavailable(what, why, next, code="store.unavailable", retry_after=5)
+
+
+def misconfigured(server: Server, error: BaseException) -> Misconfigured:
+    """The same at start-up."""
+    why, next = explained(error)
+    return Misconfigured(f"The database {server} cannot be used.", why, next)
+
+
+def explained(error: BaseException) -> tuple[str, str]:
+    """Why, and what to do."""
+    code = getattr(error, "sqlstate", None) or ""
+    for prefix, why, next in _BY_CODE:
+        if code.startswith(prefix):
+            return f"{why} ({error})" if prefix in {"28", "42501", "3D000"} else why, next
+    if isinstance(error, pg.TargetServerAttributeNotMatched):
+        return "none of the servers takes writes", "Name the primary in [store] url, or promote a standby."
+    if isinstance(error, TimeoutError):
+        return "the server does not answer in time", "Look at the database server and at the network between."
+    if isinstance(error, OSError):
+        return f"nobody answers there ({error})", "Start PostgreSQL, or correct [store] url; a running node connects again by itself."
+    if isinstance(error, asyncpg.InterfaceError):
+        return f"the connection broke ({error})", "Look at the database server; this node connects again by itself."
+    return f"{code or type(error).__name__}: {error}", "Look at the log of the database server."
+
+
+# --- the schema ----------------------------------------------------------------------------------
+
+
+async def bring_up_to_date(connection: Connection, server: Server) -> None:
+    """The present schema, made or brought up to date whole or not at all; Misconfigured when that cannot be.
+
+    Processes that start together take turns.  A database with a newer schema, with tables of another program, or that does not
+    speak UTF-8 is left as it is.
+    """
+    await _serves(connection, server)
+    steps = sql.schema("postgres")
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/schema', 0))")
+        version = await _version(connection, server)
+        if version > len(steps):
+            why = f"it has schema {version}, this release knows up to {len(steps)}"
+            raise Misconfigured(
+                f"The database {server} was written by a newer Saltbridge.", why, "Install the release that wrote it, or a later one."
+            )
+        for number, text in list(enumerate(steps, 1))[version:]:
+            await connection.execute(text)
+            await connection.execute(
+                "INSERT INTO meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", str(number)
+            )
+        if version != len(steps):
+            log.info("schema database=%s from=%d to=%d", server, version, len(steps))
+
+
+async def _serves(connection: Connection, server: Server) -> None:
+    major = connection.get_server_version().major
+    if major < OLDEST:
+        raise Misconfigured(f"The database {server} is too old.", f"it is PostgreSQL {major}", f"Use PostgreSQL {OLDEST} or newer.")
+    [facts] = await connection.fetch(
+        "SELECT current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS reading,"
+        " current_schema() AS schema"
+    )
+    if facts["encoding"] != "UTF8":
+        raise Misconfigured(
+            f"The database {server} cannot be used.", f"its encoding is {facts['encoding']}", "Make one with UTF8: createdb -E UTF8 NAME."
+        )
+    if facts["reading"] == "on":
+        raise misconfigured(server, pg.ReadOnlySQLTransactionError(""))
+    if facts["schema"] is None:
+        raise misconfigured(server, pg.InvalidSchemaNameError(""))
+
+
+async def _version(connection: Connection, server: Server) -> int:
+    tables = {row["relname"] for row in await connection.fetch(_TABLES)}
+    if not tables & {"meta", "record", "letter", "audit"}:
+        return 0
+    if "meta" in tables and "record" in tables:
+        stored = await connection.fetchval("SELECT value FROM meta WHERE name = 'schema'")
+        if stored and stored.isdecimal():
+            return int(stored)
+    why = "it has tables of another program under names that we use"
+    next = "Give this node a database of its own, or a schema: ?search_path=NAME in [store] url."
+    raise Misconfigured(f"{server} is not a Saltbridge database.", why, next)
+
+
+_TABLES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')"
+
+__all__ = ["TROUBLES", "Connection", "Server", "Unavailable", "bring_up_to_date", "misconfigured", "rows", "trouble", "value"]
