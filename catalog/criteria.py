@@ -31,8 +31,12 @@ class Criterion:
     right: tuple[str, ...]
 
     def matches(self, id: str, properties: Mapping[str, Any]) -> bool:
-        values = [id] if self.path == ("id",) else _found(properties, self.path)
+        values = self.found(id, properties)
         return bool(values) and _OPERATORS[self.operator](values, self.right)
+
+    def found(self, id: str, properties: Mapping[str, Any]) -> list[str]:
+        """The texts that stand under the path."""
+        return [id] if self.path == ("id",) else _found(properties, self.path)
 
 
 def parse_criterion(json: Any, where: str = "") -> Criterion:

@@ -50,6 +50,7 @@ class SaltbridgeError(Exception):
         self.decision = decision
         self.details = tuple(details)
         self.retry_after = retry_after
+        self.value: str | None = None  # what was wrong with the input, where it may be repeated
 
     def reasons(self) -> list[str]:
         """The strings of a DSP `reason`: what, where, why, details, next, decision; never empty."""

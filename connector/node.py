@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from connector.config import Config, read_token
+from connector.dataplane.sources import HttpSources
 from connector.dataplane.tokens import HmacTokens
 from connector.exchange import deliver
 from connector.exchange.decide import ProductDecider
@@ -64,7 +65,8 @@ def build(
     world = World(
         me=me, store=store, clock=clock, identity=identity, courier=HttpCourier(outbound, identity), data=outbound,
         tokens=HmacTokens(ring.data), decider=decider or ProductDecider(), limits=limits, secret=ring.seal,
-        accept=frozenset(canonical(operand) for operand in config.negotiation.accept or ACCEPTED), extra=extra or {},
+        accept=frozenset(canonical(operand) for operand in config.negotiation.accept or ACCEPTED),
+        sources=HttpSources(outbound) if config.dataplane.plain_assets else None, extra=extra or {},
     )  # fmt: skip
     settings = Settings(
         card=lambda: card(me, ring.dsp), token=read_token(config), hosts=config.operator.known_hosts,

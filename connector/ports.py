@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -155,6 +155,36 @@ class DataClient(Protocol):
     async def fetch(self, url: str, *, authorization: str = "", origins: Iterable[str] = (), accept: str = "*/*") -> Answer: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What a consumer asks of a plain asset, as it asked it."""
+
+    method: str
+    path: str = ""  # what follows /data as it was written, "" or with a leading slash
+    query: str = ""  # without the question mark
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)  # lower-case names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow:
+    """A source's answer, its body still on the way and as the source encoded it."""
+
+    status: int
+    headers: Mapping[str, str]  # lower-case names, only those that may go on
+    body: AsyncIterator[bytes]
+
+
+class Sources(Protocol):
+    """The addresses behind plain assets, proxied; nothing of them is kept."""
+
+    def check(self, address: Mapping[str, Any], secrets: Iterable[str]) -> None:
+        """Malformed unless a data address can be served; `secrets` names the fields that are kept apart."""
+
+    def open(self, address: Mapping[str, Any], secrets: Mapping[str, str], ask: Ask) -> AbstractAsyncContextManager[Flow]:
+        """Ask the source; Malformed, Hidden or Refused for what its address does not pass through, PeerUnreachable."""
+
+
 class DataTokens(Protocol):
     """The data plane's own tokens: a function of (transfer, generation), so that no token lies in the outbox."""
 
@@ -257,6 +287,7 @@ class World:
     changes: Changes = field(default_factory=Changes)
     limits: Limits = Limits()
     accept: frozenset[str] = frozenset()  # operands (IRIs) a consumer accepts without asking its operator
+    sources: Sources | None = None  # None where plain assets are not allowed ([dataplane] plain_assets)
     extra: Mapping[str, Any] = field(default_factory=dict)  # for deciders that tests bring
 
 

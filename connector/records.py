@@ -164,9 +164,12 @@ class Asset:
     view: str = ""  # the view's name at the time of offering
     title: str = ""
     properties: Json = field(default_factory=dict)
+    private_properties: Json = field(default_factory=dict)  # for the operator's own programs, never in a catalog
     data_address: Json = field(default_factory=dict)  # plain assets
+    sealed: str = ""  # what the data address keeps secret, encrypted (connector.seal)
     definitions: tuple[str, ...] = ()  # contract definitions that select it (materialised on every write)
     withdrawn: bool = False
+    created: datetime | None = field(default=None, compare=False)
 
     def keys(self) -> Keys:
         return {"form": self.form, "definition": self.definitions, "scope": self.scope, "view": self.view, "grant": self.grant}
@@ -181,6 +184,7 @@ class PolicyDefinition:
     version: int = 0
     policy: Json
     warnings: tuple[str, ...] = ()  # e.g. operands that nobody can satisfy
+    created: datetime | None = field(default=None, compare=False)
 
     def keys(self) -> Keys:
         return {}
@@ -198,9 +202,24 @@ class ContractDefinition:
     assets: tuple[str, ...] = ()  # asset ids named one by one (view assets are only ever named)
     selector: tuple[Json, ...] = ()  # EDC criteria over plain assets
     confirm: str = "auto"  # auto | ask
+    created: datetime | None = field(default=None, compare=False)
 
     def keys(self) -> Keys:
         return {"policy": (self.access_policy, self.contract_policy)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """A value that plain assets' data addresses name; kept encrypted, given to sources only."""
+
+    kind: ClassVar[str] = "secret"
+    id: str
+    version: int = 0
+    sealed: str  # connector.seal
+    created: datetime
+
+    def keys(self) -> Keys:
+        return {}
 
 
 # --- conversations -------------------------------------------------------------------------------
@@ -247,6 +266,7 @@ class Negotiation:
     approved: bool = False  # an operator said yes where the definition asks for one
     waits_for: str = ""  # "operator" when a person has to decide
     why_waiting: tuple[str, ...] = ()
+    ending: Json = field(default_factory=dict)  # {"code", "reason"}: we end it as soon as what is under way is answered
     decision: str = ""  # id of the last decision
     opened: datetime
     changed: datetime
@@ -309,6 +329,7 @@ class Transfer:
     generation: int = 0  # of the data token; grows with every start
     suspended_by: str = ""  # us | peer, while SUSPENDED
     renew: bool = False  # provider: the consumer resumed, a start with a fresh address is owed
+    ending: Json = field(default_factory=dict)  # {"code", "reason"}: we end it as soon as what is under way is answered
     decision: str = ""
     opened: datetime
     changed: datetime
@@ -349,7 +370,8 @@ class Letter:
     path: str = ""  # below the peer's address (send)
     body: str = ""  # JSON text, the same on every re-send
     attempts: int = 0
-    refusals: int = 0  # 404s or 409s in a row, as the answer rules count them
+    refusals: int = 0  # answers of `refused_with` in a row
+    refused_with: int = 0  # 401, 404 or 409, as the answer rules count them; 0 when the last trouble was another
     first_attempt: datetime | None = None
     posted: datetime
     due: datetime

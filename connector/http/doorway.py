@@ -45,6 +45,21 @@ class Family(StrEnum):
     TRANSFER = "transfer"
     DATA = "data"
     OPERATOR = "operator"
+    MANAGEMENT = "management"  # EDC's shapes
+
+
+OURS = (Family.OPERATOR, Family.MANAGEMENT)  # the operator listener's
+
+# How EDC calls an error of this status.
+EDC_TYPES = {
+    400: "ValidationFailure",
+    401: "AuthenticationFailed",
+    403: "NotAuthorized",
+    404: "ObjectNotFound",
+    409: "ObjectConflict",
+    502: "BadGateway",
+    503: "ServiceUnavailable",
+}
 
 
 @dataclass(slots=True)
@@ -104,14 +119,18 @@ def answer_error(error: Exception, visit: Visit) -> web.Response:
 def understand(error: Exception, family: Family) -> errors.SaltbridgeError | None:
     """The error of our tree that this one means; None for a bug."""
     match error:
+        case errors.PeerUnreachable() | errors.PeerRefused() if family is Family.MANAGEMENT:
+            return _gateway(error)
+        case errors.Illegal() if family is Family.MANAGEMENT:
+            return errors.Clash(error.what, error.why, error.next, code=error.code, details=error.details)
         case errors.SaltbridgeError():
             # Misconfigured has no business inside a request: its text speaks of files and settings.
-            return None if isinstance(error, errors.Misconfigured) and family is not Family.OPERATOR else error
+            return None if isinstance(error, errors.Misconfigured) and family not in OURS else error
         case InvalidCatalog() | InvalidPolicy() | InvalidPassport():
             return errors.Malformed(error.what, next=error.next, where=error.where, code="content.invalid")
         case Replayed():
             return errors.Unauthenticated("nonce used before")
-        case Conflict() if family is Family.OPERATOR:
+        case Conflict() if family in OURS:
             return errors.Clash("Somebody else changed this at the same moment.", next="Look at it again and repeat.")
         case Conflict():
             # Never 409 on DSP: a 4xx makes EDC terminate the conversation.
@@ -121,6 +140,13 @@ def understand(error: Exception, family: Family) -> errors.SaltbridgeError | Non
         case web.RequestPayloadError() | BadHttpMessage() | asyncio.IncompleteReadError():
             return errors.Malformed("The request body cannot be read.", next="Send it again, whole.")
     return None
+
+
+def _gateway(error: errors.SaltbridgeError) -> errors.SaltbridgeError:
+    """The other node failed or refused: EDC answers 502 for both."""
+    told = errors.SaltbridgeError(error.what, error.why, error.next, code=error.code, decision=error.decision, details=error.details)
+    told.status = 502
+    return told
 
 
 def _http(error: web.HTTPException) -> errors.SaltbridgeError:
@@ -140,10 +166,20 @@ def _http(error: web.HTTPException) -> errors.SaltbridgeError:
 def _body(error: errors.SaltbridgeError, visit: Visit) -> bytes:
     if visit.family is Family.OPERATOR:
         return json.dumps(operator_body(error), ensure_ascii=False).encode()
+    if visit.family is Family.MANAGEMENT:
+        return json.dumps([edc_body(error)], ensure_ascii=False).encode()
     reasons = error.reasons()
     if visit.family is Family.DATA:
         return json.dumps({"code": error.code, "reason": reasons, "decision": error.decision}, ensure_ascii=False).encode()
     return wire.error_body(visit.family.value, error.code, reasons, visit.consumer_pid or NIL_PID, visit.provider_pid or NIL_PID)
+
+
+def edc_body(error: errors.SaltbridgeError) -> dict[str, object]:
+    """An error as EDC's management API tells it; what, why, next and the decision stand in `message`."""
+    decided = f"decision {error.decision}" if error.decision else ""
+    message = " ".join(text for text in (error.what, error.why, *error.details, error.next, decided) if text)
+    kind = EDC_TYPES.get(error.status, "InvalidRequest" if error.status < 500 else "InternalError")
+    return {"message": message, "type": kind, "path": error.where or None, "invalidValue": error.value}
 
 
 def operator_body(error: errors.SaltbridgeError) -> dict[str, object]:

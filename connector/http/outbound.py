@@ -17,6 +17,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
@@ -39,6 +40,18 @@ _REACH = {  # (scheme, listed) -> (public addresses, networks in allow_private);
     ("http", True): (False, True),
     ("https", False): (True, False),
 }
+
+
+_TROUBLES = (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error)
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An answer whose body is still on the way, as the other side encoded it."""
+
+    status: int
+    headers: Mapping[str, str]  # lower-case names
+    body: AsyncIterator[bytes]
 
 
 class Outbound:
@@ -88,11 +101,47 @@ class Outbound:
                     content = await self._content(response)
                     names = {name.lower() for name in response.headers}
                     return Answer(response.status, content, {name: ", ".join(response.headers.getall(name)) for name in names})
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError, zlib.error) as error:
-            refused = _refused_in(error)
-            if refused is not None:
-                raise Denied(f"{address.origin} is not called.", str(refused), refused.next, code="address.refused") from error
-            raise _unreachable(address, error, self._timeout) from error
+        except _TROUBLES as error:
+            raise self._explained(address, error) from error
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, address: Address, headers: Mapping[str, str], body: bytes | None = None, *, listed: bool
+    ) -> AsyncIterator[Stream]:
+        """One call whose answer goes on as it comes: not inflated, not counted; each piece has its own deadline.
+
+        Raises as `call` does; PeerUnreachable also while the body is read.
+        """
+        session = self._session(address, listed)
+        url = URL(f"{address.origin}{address.path}", encoded=True)
+        try:
+            async with asyncio.timeout(self._timeout):
+                response = await session.request(method, url, headers=headers, data=body, allow_redirects=False)
+        except _TROUBLES as error:
+            raise self._explained(address, error) from error
+        try:
+            names = {name.lower() for name in response.headers}
+            told = {name: ", ".join(response.headers.getall(name)) for name in names}
+            yield Stream(response.status, told, self._pieces(address, response))
+        finally:
+            response.close()
+
+    async def _pieces(self, address: Address, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                async with asyncio.timeout(self._timeout):
+                    piece = await response.content.readany()
+                if not piece:
+                    return
+                yield piece
+        except _TROUBLES as error:
+            raise self._explained(address, error) from error
+
+    def _explained(self, address: Address, error: Exception) -> Denied | PeerUnreachable:
+        refused = _refused_in(error)
+        if refused is not None:
+            return Denied(f"{address.origin} is not called.", str(refused), refused.next, code="address.refused")
+        return _unreachable(address, error, self._timeout)
 
     def _session(self, address: Address, listed: bool) -> aiohttp.ClientSession:
         """The session of a way out.  Ways never share connections: one that was allowed for a listed origin is no one else's."""

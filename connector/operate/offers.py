@@ -12,7 +12,7 @@ from catalog.asset import view_asset_id
 from connector.errors import Clash, Hidden, Malformed
 from connector.exchange import release
 from connector.exchange.conversation import transact
-from connector.operate import names, policies, views
+from connector.operate import definitions, names, policies, views
 from connector.operate.all_of import all_of
 from connector.operate.reading import instant
 from connector.ports import Transaction, World
@@ -70,8 +70,9 @@ async def offer(world: World, wish: Wish) -> Json:
         before = await tx.get(Asset, view_asset_id(scope, grant.digest))
         id = _definition_id(view.id, scope, wish.policy)
         stored = await tx.get(ContractDefinition, id)
-        asset = before or _view_asset(view, scope)
-        after = replace(asset, view=view.id, definitions=tuple(sorted({*asset.definitions, id})), withdrawn=False)
+        asset = before or replace(_view_asset(view, scope), created=now)
+        after = replace(asset, view=view.id, withdrawn=False)
+        after = replace(after, definitions=tuple(sorted({*asset.definitions, id, *await definitions.selecting(tx, after)})))
         definition = ContractDefinition(
             id=id,
             version=stored.version if stored else 0,
@@ -79,6 +80,7 @@ async def offer(world: World, wish: Wish) -> Json:
             contract_policy=contract.id,
             assets=(asset.id,),
             confirm=wish.confirm,
+            created=stored.created if stored else now,
         )
         standing = _Standing(definition=definition, asset=after, grant=grant, contract=contract.policy, access=access.policy)
         standing = replace(standing, sample=await _sample(tx, after.scope))
@@ -89,6 +91,8 @@ async def offer(world: World, wish: Wish) -> Json:
         if after != before:
             tx.put(after)
         await policies.guard_pair(tx, definition, now)
+        for other in sorted(set(after.definitions) - set(asset.definitions) - {id}):
+            await policies.guard_pair(tx, await _definition(tx, other), now)
         for old in stored.assets if stored else ():
             if old != asset.id:
                 await _let_go(tx, old, id)
@@ -111,7 +115,9 @@ async def withdraw(world: World, dataset: str, policy: str = "") -> Json:
         if not gone:
             raise Hidden(f"{asset.id} is not offered under {policy}.", "saltbridge view list --offers")
         for id in gone:
-            tx.delete(ContractDefinition, id)
+            definition = await tx.get(ContractDefinition, id)
+            if definition is None or definitions.names_only(definition, asset.id):
+                tx.delete(ContractDefinition, id)
             asset = await _let_go(tx, asset.id, id)
         tx.note(Note(event="view.withdrawn", subject=asset.id, data={"view": asset.view, "definitions": gone}))
         agreements = [each for each in await all_of(tx, Agreement, dataset=asset.id, side="provider") if each.retired is None]
@@ -193,14 +199,18 @@ async def _let_go(tx: Transaction, dataset: str, definition: str) -> Asset:
     asset = await tx.get(Asset, dataset)
     if asset is None:
         raise Hidden(f"There is no dataset {dataset}.")
-    left = tuple(id for id in asset.definitions if id != definition)
-    return tx.put(replace(asset, definitions=left, withdrawn=not left))
+    return tx.put(definitions.let_go(asset, definition))
 
 
-async def _standing(tx: Transaction, asset: Asset, id: str) -> _Standing:
+async def _definition(tx: Transaction, id: str) -> ContractDefinition:
     definition = await tx.get(ContractDefinition, id)
     if definition is None:
         raise Hidden(f"There is no contract definition {id}.")
+    return definition
+
+
+async def _standing(tx: Transaction, asset: Asset, id: str) -> _Standing:
+    definition = await _definition(tx, id)
     contract = await tx.get(PolicyDefinition, definition.contract_policy)
     access = await tx.get(PolicyDefinition, definition.access_policy)
     return _Standing(

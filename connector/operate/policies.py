@@ -33,10 +33,11 @@ from policies.words import explain as explain_policy
 ANY_PEER = "any-peer"  # the access policy of an offer that everyone we know may see
 
 
-async def put(world: World, id: str, policy: Json) -> Json:
+async def put(world: World, id: str, policy: Json, *, exists: bool | None = None) -> Json:
     """Create or replace a definition; what nobody can satisfy is stored with a warning.  Returns it with its words.
 
-    Raises Malformed when it is no policy, Clash when a definition that uses it would open a restricted view.
+    Raises Malformed when it is no policy, Clash when a definition that uses it would open a restricted view.  `exists` says
+    that it must be there already (else Hidden) or must not (else Clash).
     """
     checked_id("The policy", id)
     if id in READY:
@@ -48,7 +49,12 @@ async def put(world: World, id: str, policy: Json) -> Json:
 
     async def work(tx: Transaction) -> Json:
         stored = await tx.get(PolicyDefinition, id)
-        definition = PolicyDefinition(id=id, version=stored.version if stored else 0, policy=rules, warnings=warnings)
+        if exists is False and stored is not None:
+            raise Clash(f"There is a policy {id} already.", next="Update it, or choose another id.", code="policy.taken")
+        if exists and stored is None:
+            raise Hidden(f"There is no policy {id}.", "saltbridge policy list")
+        version, created = (stored.version, stored.created) if stored else (0, world.clock.now())
+        definition = PolicyDefinition(id=id, version=version, policy=rules, warnings=warnings, created=created)
         if definition != stored:
             tx.put(definition)
             await _guard_users(tx, id, world.clock.now())
@@ -139,7 +145,9 @@ def read(policy: Any) -> Policy:
         return parse_policy(policy)
 
 
-async def ensure(tx: Transaction, name: str, until: datetime | None = None, purposes: Sequence[str] = ()) -> PolicyDefinition:
+async def ensure(
+    tx: Transaction, name: str, until: datetime | None = None, purposes: Sequence[str] = (), *, created: datetime | None = None
+) -> PolicyDefinition:
     """The definition to offer under: a ready-made one, or the stored one of this id, with an end if there is one.
 
     Its id is a function of the input: `recycler`, `recycler-to-2027-12-31`.  Raises Hidden for an unknown name and
@@ -158,7 +166,7 @@ async def ensure(tx: Transaction, name: str, until: datetime | None = None, purp
         if until is None:
             return base
         rules = _ending(base.policy, until)
-    definition = PolicyDefinition(id=id, policy=render(read(rules)), warnings=_warnings(rules))
+    definition = PolicyDefinition(id=id, policy=render(read(rules)), warnings=_warnings(rules), created=created)
     stored = await tx.get(PolicyDefinition, id)
     if stored is None:
         tx.note(Note(event="policy.changed", subject=id, data={}))
@@ -175,10 +183,12 @@ async def guard_pair(tx: Transaction, definition: ContractDefinition, now: datet
     if access is None or contract is None:
         missing = definition.contract_policy if access else definition.access_policy
         raise Clash(f"There is no policy {missing}.", next="saltbridge policy list", code="policy.missing")
-    for id in definition.assets:
-        asset = await tx.get(Asset, id)
-        if asset is None:
-            continue
+    with reading(f"The policy {contract.id}"):
+        offer_for(definition.id, "any", contract.policy)
+    # Views only: a plain asset is granted whole, and its operator has allowed that.
+    named = [await tx.get(Asset, id) for id in definition.assets]
+    views = {each.id: each for each in (*named, *await all_of(tx, Asset, definition=definition.id, form="view")) if each is not None}
+    for asset in views.values():
         with reading(f"The policy {contract.id}"):
             offer_for(definition.id, asset.id, contract.policy, asset.grant)
         if not await restricted(tx, asset):

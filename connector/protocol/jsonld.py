@@ -24,10 +24,9 @@ _BROKEN = (jsonld.JsonLdError, RecursionError, TypeError, ValueError, AttributeE
 def plain(document: Json) -> Json:
     """The document as DSP 2025-1 writes it, without `@context`; Malformed when its contexts do not allow a reading."""
     guarded = {**document, "@context": [*document["@context"], contexts.GUARD]}
-    options = {"base": None, "documentLoader": _bundled, "processingMode": "json-ld-1.1"}
     try:
-        expanded = jsonld.expand(guarded, options)
-        compacted = jsonld.compact(expanded, contexts.PLAIN_FORM, {**options, "skipExpansion": True})
+        expanded = jsonld.expand(guarded, _options())
+        compacted = jsonld.compact(expanded, contexts.PLAIN_FORM, {**_options(), "skipExpansion": True})
     except _BROKEN as error:
         raise Malformed(
             "The message cannot be read under its contexts.",
@@ -37,6 +36,28 @@ def plain(document: Json) -> Json:
             where="/@context",
         ) from error
     return {key: value for key, value in compacted.items() if key != "@context"}
+
+
+def expand(document: Json, context: list[Any]) -> list[Json]:
+    """The document's nodes in expanded form under `context` (bundled URLs, inline objects) and the contexts inside it.
+
+    Malformed when they do not allow a reading.  What may stand in an inline context is the caller's to judge.
+    """
+    try:
+        nodes: list[Json] = jsonld.expand({**document, "@context": context}, _options())
+    except _BROKEN as error:
+        raise Malformed(
+            "The body cannot be read under its contexts.",
+            cut(f"{getattr(error, 'code', None) or type(error).__name__}", 200),
+            "Send it under an inline @context.",
+            code="context.unreadable",
+            where="/@context",
+        ) from error
+    return nodes
+
+
+def _options() -> Json:
+    return {"base": None, "documentLoader": _bundled, "processingMode": "json-ld-1.1"}
 
 
 def _bundled(url: str, options: Any = None) -> Json:

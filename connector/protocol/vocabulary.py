@@ -8,6 +8,7 @@ ODRL_CONTEXT = "https://w3id.org/dspace/2025/1/odrl-profile.jsonld"  # imported 
 EDC_CONTEXT = "https://w3id.org/edc/dspace/v0.0.1"  # on every message of an EDC
 CATENAX_ODRL_CONTEXT = "https://w3id.org/catenax/2025/9/policy/odrl.jsonld"
 CATENAX_CONTEXT = "https://w3id.org/catenax/2025/9/policy/context.jsonld"
+W3C_ODRL_CONTEXT = "http://www.w3.org/ns/odrl.jsonld"  # inside policies at the management door, never on DSP
 PINNED_CONTEXTS = frozenset({DSP_CONTEXT, EDC_CONTEXT, CATENAX_ODRL_CONTEXT, CATENAX_CONTEXT})
 CONTEXT = (DSP_CONTEXT,)  # what we send
 

@@ -74,7 +74,7 @@ ANSWERS = [
 @pytest.mark.parametrize(
     ("error", "status", "code"), ANSWERS, ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None
 )
-@pytest.mark.parametrize("family", list(Family))
+@pytest.mark.parametrize("family", [family for family in Family if family is not Family.MANAGEMENT])
 async def test_every_error_is_answered_with_its_status_in_every_family(
     through: Open, error: Exception, status: int, code: str, family: Family
 ) -> None:
@@ -96,6 +96,22 @@ async def test_every_error_is_answered_with_its_status_in_every_family(
             assert (body["consumerPid"], body["providerPid"]) == (NIL, NIL)
 
 
+# The same errors as EDC's management API tells them; 409 and 502 where EDC has them.
+EDC_ANSWERS = {"Illegal": (409, "ObjectConflict"), "PeerUnreachable": (502, "BadGateway")}
+EDC_TYPES = {400: "ValidationFailure", 401: "AuthenticationFailed", 403: "NotAuthorized", 404: "ObjectNotFound", 503: "ServiceUnavailable"}
+
+
+@pytest.mark.parametrize(("error", "status"), [(error, status) for error, status, _ in ANSWERS], ids=lambda value: type(value).__name__)
+async def test_every_error_is_answered_in_edcs_form_by_the_management_api(through: Open, error: Exception, status: int) -> None:
+    answer = await (await through(raising(error), Family.MANAGEMENT)).get("/x")
+    [said] = await answer.json()
+    expected = EDC_ANSWERS.get(type(error).__name__, (status, EDC_TYPES.get(status, "InvalidRequest")))
+    assert (answer.status, said["type"]) == expected
+    assert set(said) == {"message", "type", "path", "invalidValue"} and said["message"]
+    if getattr(error, "where", ""):
+        assert said["path"] == error.where  # type: ignore[attr-defined]
+
+
 async def test_a_refusal_carries_what_why_where_next_and_its_decision(through: Open) -> None:
     error = errors.Denied(
         "No.", "role eq recycler", "ask", code="policy.constraint.false", decision="d-51f0", where="/offer", details=["more"]
@@ -115,7 +131,9 @@ async def test_passing_trouble_says_when_to_come_back(through: Open) -> None:
     assert (await (await through(raising(errors.Unavailable("Later.")))).get("/x")).headers["Retry-After"] == "5"
 
 
-@pytest.mark.parametrize(("family", "status"), [(Family.NEGOTIATION, 503), (Family.TRANSFER, 503), (Family.OPERATOR, 409)])
+@pytest.mark.parametrize(
+    ("family", "status"), [(Family.NEGOTIATION, 503), (Family.TRANSFER, 503), (Family.OPERATOR, 409), (Family.MANAGEMENT, 409)]
+)
 async def test_a_lost_race_is_never_a_4xx_to_a_peer(through: Open, family: Family, status: int) -> None:
     assert (await (await through(raising(Conflict()), family)).get("/x")).status == status
 

@@ -16,6 +16,7 @@ from connector.protocol.vocabulary import (
     EDC_NS,
     ODRL_CONTEXT,
     PINNED_CONTEXTS,
+    W3C_ODRL_CONTEXT,
 )
 
 BOTH = [DSP_CONTEXT, EDC_CONTEXT]
@@ -169,7 +170,7 @@ def test_the_costly_door_is_narrower():
 
 
 def test_nothing_is_ever_fetched():
-    assert set(contexts.documents()) == PINNED_CONTEXTS | {ODRL_CONTEXT, contexts.PLAIN_FORM, contexts.GUARD}
+    assert set(contexts.documents()) == PINNED_CONTEXTS | {ODRL_CONTEXT, W3C_ODRL_CONTEXT, contexts.PLAIN_FORM, contexts.GUARD}
     with pytest.raises(Malformed, match=r"https://w3id.org/dspace/2025/1/odrl-profile.jsonld"):
         admit({"@context": [DSP_CONTEXT, ODRL_CONTEXT], "@type": "Catalog"}, "Catalog")
 

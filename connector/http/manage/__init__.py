@@ -1,4 +1,4 @@
-"""The operator API below `/management/saltbridge`: one module per noun, concatenated here."""
+"""The operator API: ours below `/management/saltbridge`, a module per noun; EDC's shapes below `/management/v3`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from aiohttp import web
 
 from connector.ports import World
 
-from . import audit, contracts, passports, peers, policies, received, status, views
+from . import audit, contracts, passports, peers, policies, received, status, v3, views
 
 
 def routes(world: World, card: Callable[[], Mapping[str, Any]]) -> list[web.RouteDef]:
     """Every route of the operator API over this world; `card` gives our own peer card as it is now."""
     nouns = (status, passports, views, policies, contracts, received, audit)
-    return [*peers.routes(world, card), *(route for noun in nouns for route in noun.routes(world))]
+    return [*peers.routes(world, card), *(route for noun in nouns for route in noun.routes(world)), *v3.routes(world)]

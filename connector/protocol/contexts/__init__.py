@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ..vocabulary import CATENAX_CONTEXT, CATENAX_ODRL_CONTEXT, DSP_CONTEXT, EDC_CONTEXT, EDC_NS, ODRL_CONTEXT
+from ..vocabulary import CATENAX_CONTEXT, CATENAX_ODRL_CONTEXT, DSP_CONTEXT, EDC_CONTEXT, EDC_NS, ODRL_CONTEXT, W3C_ODRL_CONTEXT
 
 Json = dict[str, Any]
 
@@ -38,6 +38,14 @@ _ODRL = (
     "Policy Rule Agreement Assertion Offer Set Asset Action Permission Prohibition Duty Constraint Operator RightOperand "
     "LeftOperand use eq gt gteq lt lteq neq isA hasPart isPartOf isAllOf isAnyOf isNoneOf or xone and andSequence"
 )
+# What the W3C's context says beyond that: a slip in a policy must become a term that is refused, never one that is lost.
+_W3C = (
+    "inheritFrom! conflict~ refinement! consequence! remedy! failure! relation! function! scope! source! partOf! output! "
+    "rightOperandReference! dataType! unit! status! uid=odrl:uid "
+    "dateTime purpose recipient spatial event count version language elapsedTime delayPeriod timeInterval industry product "
+    "read transfer distribute display modify delete derive index inform anonymize aggregate archive reproduce"
+)
+_CONNECTIVES = ("and", "or", "xone", "andSequence")
 _PIDS = "providerPid! consumerPid!"
 _WHY = "code reason*"
 
@@ -95,12 +103,19 @@ def documents() -> Mapping[str, Json]:
         DSP_CONTEXT: _dsp(protected=True, always_arrays=""),
         ODRL_CONTEXT: _prefixes("odrl") | _terms(_ODRL, "odrl"),
         EDC_CONTEXT: _prefixes("edc dct dcat") | _scoped(_EDC_TYPES, "edc") | _terms(_EDC_TERMS, "edc"),
+        W3C_ODRL_CONTEXT: _w3c_odrl(),
         CATENAX_ODRL_CONTEXT: _prefixes("odrl") | _terms(_ODRL, "odrl"),
         CATENAX_CONTEXT: _prefixes("cx-policy") | _terms(_CATENAX_OPERANDS, "cx-policy"),
         PLAIN_FORM: _plain_form(),
         GUARD: {"@vocab": AS_WRITTEN},
     }
     return {url: {"@context": {"@version": 1.1, **context}} for url, context in contexts.items()}
+
+
+def _w3c_odrl() -> Json:
+    """ODRL's own context, which management clients name inside a policy; it makes lists of the connectives."""
+    lists = {name: {"@id": PREFIXES["odrl"] + name, "@type": "@id", "@container": "@list"} for name in _CONNECTIVES}
+    return _prefixes("odrl") | _terms(f"{_ODRL} {_W3C}", "odrl") | lists | {"type": "@type", "uid": "@id"}
 
 
 def _plain_form() -> Json:
