@@ -14,12 +14,13 @@ from typing import Any
 
 from aiohttp import web
 
+from connector.certificates import client_context, server_context
 from connector.config import Config, read_token
 from connector.dataplane.sources import HttpSources
 from connector.dataplane.tokens import HmacTokens
 from connector.exchange import deliver
 from connector.exchange.decide import ProductDecider
-from connector.http.app import dataspace_app, listen, operator_app, tls_context
+from connector.http.app import dataspace_app, listen, operator_app
 from connector.http.manage import routes
 from connector.http.outbound import Outbound
 from connector.http.peer import HttpCourier
@@ -52,14 +53,15 @@ def build(
 ) -> Node:  # fmt: skip
     """Make the node of a configuration; Misconfigured when its keys, token or database do not serve."""
     clock = clock or SystemClock()
-    ring = keys.load(config.keys)
+    # What may be wrong with files is found before the database is opened.
+    ring, token, trust = keys.load(config.keys), read_token(config), client_context(config.path(config.outbound.tls_ca))
     me = Me(
         id=config.participant.id, name=config.participant.name, public_url=config.dataspace.public_url, wishes=config.participant.claims
     )
     store = _store(config, clock)
     identity = identity or StaticIdentity(store, clock, ring.dsp, me)
     outbound = Outbound(
-        allow_private=config.outbound.allow_private, timeout=config.outbound.timeout, max_bytes=config.outbound.max_bytes
+        allow_private=config.outbound.allow_private, timeout=config.outbound.timeout, max_bytes=config.outbound.max_bytes, tls=trust
     )
     limits = Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
     world = World(
@@ -69,7 +71,7 @@ def build(
         sources=HttpSources(outbound) if config.dataplane.plain_assets else None, extra=extra or {},
     )  # fmt: skip
     settings = Settings(
-        card=lambda: card(me, ring.dsp), token=read_token(config), hosts=config.operator.known_hosts,
+        card=lambda: card(me, ring.dsp), token=token, hosts=config.operator.known_hosts,
         upload_bytes=config.limits.upload_bytes,
     )  # fmt: skip
     return Node(world, config, outbound, dataspace_app(world, settings), operator_app(world, settings, routes(world, settings.card)))
@@ -98,7 +100,8 @@ async def running(node: Node) -> AsyncIterator[Node]:
             (node.operator, config.operator, "operator.listen"),
         ):
             own = section is config.operator or config.dataspace.tls == "own"
-            tls = tls_context(config.path(section.tls_cert), config.path(section.tls_key)) if own else None
+            chain, key = config.path(section.tls_cert), config.path(section.tls_key)
+            tls = server_context(chain, key, world.clock.now()) if own and chain and key else None
             runner = await listen(app, section.address.host, section.address.port, setting=setting, tls=tls)
             stack.push_async_callback(runner.cleanup)
         loop = asyncio.create_task(deliver.run(world), name="deliver")

@@ -158,6 +158,7 @@ class Outbound(Section):
     allow_private: Networks = ()  # networks that may be called beside public addresses, like 10.0.0.0/8
     timeout: Annotated[float, Field(gt=0, le=300)] = 10.0  # seconds, a whole call
     max_bytes: Annotated[int, Field(ge=1024)] = 64 * 1024 * 1024  # bytes of an answer, counted after inflating
+    tls_ca: str = ""  # PEM file of authorities that are trusted beside the system's
 
 
 class Negotiation(Section):

@@ -151,7 +151,7 @@ class Client:
     def _connection(self) -> HTTPConnection:
         if self.certificate is None:
             return HTTPConnection(self.host, self.port, timeout=self.timeout)
-        context = ssl.create_default_context(cafile=str(self.certificate))
+        context = ssl.create_default_context(cadata=_first_certificate(self.certificate))
         # The listener's own certificate is the whole trust here: pinned, so its names need not match a loopback address.
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -203,6 +203,18 @@ def _read_token(path: Path) -> str:
         raise Misconfigured(
             f"The operator token cannot be read: {path}", _plain(error), "saltbridge doctor says how to repair it."
         ) from error
+
+
+def _first_certificate(path: Path) -> str:
+    """The listener's own certificate, without the authorities behind it in the chain."""
+    end = "-----END CERTIFICATE-----"
+    try:
+        first, mark, _ = path.read_text(encoding="ascii").partition(end)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"The certificate {path} cannot be read.", _plain(error), "saltbridge doctor says more.") from error
+    if not mark:
+        raise Misconfigured(f"{path} holds no certificate.", next="Set [operator] tls_cert to a PEM chain.")
+    return first + mark
 
 
 def _error(response: HTTPResponse, content: bytes, client: Client) -> SaltbridgeError:

@@ -14,7 +14,7 @@ import ssl
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -177,23 +177,19 @@ def _certificates(config: Config) -> Iterator[Finding]:
         certificate, key = config.path(side.tls_cert), config.path(side.tls_key)
         if certificate is None or key is None:
             continue
-        from cryptography import x509
+        from connector.certificates import SOON, read, server_context
 
+        now = datetime.now(UTC)
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key)
-            ends = x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
-        except (ValueError, OSError) as error:
-            text = f"{certificate} and {key} do not serve: {error}"
-            yield Finding("tls", "failed", text, "Give a PEM certificate chain and its key.")
+            server_context(certificate, key, now)
+            own = read(certificate)
+        except SaltbridgeError as error:
+            yield _failure("tls", error)
             continue
-        left = ends - datetime.now(UTC)
-        text = f"{certificate} is valid to {ends:%Y-%m-%d}"
-        if left < timedelta(0):
-            yield Finding("tls", "failed", text, "Renew it: peers refuse to connect.")
-        else:
-            yield Finding(
-                "tls", "warning" if left < timedelta(days=14) else "ok", text, "Renew it soon." if left < timedelta(days=14) else ""
-            )
+        left = own.left(now)
+        late = left < SOON
+        text = f"{certificate} is valid to {own.ends:%Y-%m-%d}, {left.days} more days"
+        yield Finding("tls", "warning" if late else "ok", text, "Renew it before then: peers would refuse to connect." if late else "")
 
 
 def _ports(config: Config) -> Iterator[Finding]:
@@ -224,7 +220,7 @@ def _address(config: Config) -> Iterator[Finding]:
         return
     try:
         status, _ = _get(f"{url}/.well-known/dspace-version", config)
-    except (OSError, HTTPException, ssl.SSLError) as error:
+    except (SaltbridgeError, OSError, HTTPException) as error:
         fix = "Peers need this address: check firewall, proxy and dataspace.public_url."
         yield Finding("address", "failed", f"{url} does not answer: {getattr(error, 'reason', None) or error}", fix)
         return
@@ -264,7 +260,7 @@ def _peers_clocks(config: Config) -> Iterator[tuple[str, float]]:
     known = _told(config, "/peers") or []
     peers = known if isinstance(known, list) else known.get("peers", [])
     for peer in peers[:5]:
-        with contextlib.suppress(OSError, HTTPException, ValueError, TypeError, ssl.SSLError):
+        with contextlib.suppress(SaltbridgeError, OSError, HTTPException, ValueError, TypeError):
             root = "{0.scheme}://{0.netloc}".format(urlsplit(str(peer["address"])))
             _, date = _get(f"{root}/.well-known/dspace-version", config)
             yield str(peer.get("name", root)), (datetime.now(UTC) - parsedate_to_datetime(date)).total_seconds()
@@ -272,10 +268,13 @@ def _peers_clocks(config: Config) -> Iterator[tuple[str, float]]:
 
 def _get(url: str, config: Config) -> tuple[int, str]:
     """(status, Date header) of a GET that follows nothing and says nothing of us."""
-    context = ssl.create_default_context()
+    from connector.certificates import client_context
+
+    context = client_context(config.path(config.outbound.tls_ca))
     own = config.path(config.dataspace.tls_cert)
     if own is not None and own.is_file() and url.startswith(config.dataspace.public_url):
         context.load_verify_locations(own)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # ours is known to us, whoever signed it
     parts = urlsplit(url)
     secure = parts.scheme == "https"
     host, port = parts.hostname or "", parts.port

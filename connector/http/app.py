@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import ssl
 from collections.abc import Iterable
-from pathlib import Path
 
 from aiohttp import web
 
@@ -143,20 +142,6 @@ def _digest(token: str) -> bytes:
 
 
 # --- listening -----------------------------------------------------------------------------------
-
-
-def tls_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """TLS by certificate files (PEM); None without them.  Misconfigured when they do not serve."""
-    if certificate is None or key is None:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        fix = "Give a PEM certificate chain and its key."
-        raise Misconfigured(f"{certificate} and {key} do not serve for TLS.", str(error), fix) from error
-    return context
 
 
 async def listen(app: web.Application, host: str, port: int, *, setting: str, tls: ssl.SSLContext | None = None) -> web.AppRunner:

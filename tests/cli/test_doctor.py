@@ -17,6 +17,7 @@ from connector.cli.doctor import Finding, examine, lines
 from connector.cli.init import make
 from connector.cli.main import main
 from connector.config import load
+from tests.running.authority import Authority
 
 
 @pytest.fixture
@@ -163,3 +164,21 @@ def test_a_clock_that_drifts_from_a_peers_is_a_warning(home: Path) -> None:
             thread.join()
     assert [finding.outcome for finding in found] == ["warning"]
     assert "ahead of slow's" in found[0].text and "NTP" in found[0].fix
+
+
+@pytest.mark.parametrize(
+    ("since", "days", "outcome", "said", "fix"),
+    [
+        (-9, -1, "failed", "it expired at", "Renew it"),
+        (1, 9, "failed", "it is valid from", "Set the clock"),
+        (-1, 9, "warning", "more days", "Renew it before then"),
+        (-1, 99, "ok", "98 more days", ""),
+    ],
+)
+def test_a_certificate_is_told_with_the_days_it_has_left(
+    home: Path, tmp_path: Path, since: float, days: float, outcome: str, said: str, fix: str
+) -> None:
+    chain, key = Authority(tmp_path).issue(since=since, days=days)
+    _set("operator", f'tls_cert = "{chain}"\ntls_key = "{key}"')(home)
+    [found] = [finding for finding in examine(home) if finding.check == "tls"]
+    assert (found.outcome, said in found.text, fix in found.fix) == (outcome, True, True), found

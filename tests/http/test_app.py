@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import socket
-import ssl
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from aiohttp import ClientSession
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from connector.errors import Misconfigured
-from connector.http.app import dataspace_app, listen, operator_app, tls_context
+from connector.http.app import dataspace_app, listen, operator_app
 from connector.http.settings import Settings
 from connector.ports import World
 
@@ -159,40 +151,3 @@ async def test_a_listener_stops_and_leaves_the_port_free(world: World, settings:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind(("127.0.0.1", port))
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost that signed itself, and its key, as PEM files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(1), now + timedelta(30))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    chain, secret = folder / "chain.pem", folder / "key.pem"
-    chain.write_bytes(made.public_bytes(Encoding.PEM))
-    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return chain, secret
-
-
-async def test_both_listeners_speak_tls_by_certificate_files(world: World, settings: Settings, tmp_path: Path) -> None:
-    chain, key = certificate(tmp_path)
-    trust = ssl.create_default_context(cafile=str(chain))
-    for app, path in ((dataspace_app(world, settings), "/.well-known/dspace-version"), (operator_app(world, settings, ()), "/health")):
-        runner = await listen(app, "localhost", 0, setting="dataspace.listen", tls=tls_context(chain, key))
-        port = runner.addresses[0][1]
-        async with ClientSession() as session, session.get(f"https://localhost:{port}{path}", ssl=trust) as answer:
-            assert answer.status == 200
-        await runner.cleanup()
-
-
-def test_certificate_files_that_do_not_serve_are_named(tmp_path: Path) -> None:
-    (tmp_path / "chain.pem").write_text("not a certificate")
-    (tmp_path / "key.pem").write_text("not a key")
-    with pytest.raises(Misconfigured, match=r"chain\.pem"):
-        tls_context(tmp_path / "chain.pem", tmp_path / "key.pem")
-    with pytest.raises(Misconfigured, match=r"chain\.pem"):
-        tls_context(tmp_path / "absent" / "chain.pem", tmp_path / "key.pem")
-    assert tls_context(None, None) is None
