@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-import rfc8785
-
+from connector.canonical import canonical
 from connector.ports import Caller, Transaction, World, new_decision_id
 from connector.records import Decision, Json, Note
 from policies.errors import Invalid
@@ -78,7 +77,7 @@ def refusal(world: World, about: str, peer: str, question: str, code: str, *reas
 def file(tx: Transaction, decided: Decision) -> Decision:
     """Keep a decision and chain its digests (never its facts)."""
     def digest(value: Json) -> str:
-        return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
+        return hashlib.sha256(canonical(value)).hexdigest()
 
     stored = tx.put(decided)
     tx.note(

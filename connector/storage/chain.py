@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-import rfc8785
-
+from connector.canonical import canonical as as_bytes
 from connector.records import AuditEntry, Json
 
 
@@ -29,7 +28,7 @@ class Break:
 
 def canonical(data: Json) -> str:
     """RFC 8785 text of an entry's data; ValueError for what it cannot write (a float that is no number, a huge integer)."""
-    return rfc8785.dumps(data).decode()
+    return as_bytes(data).decode()
 
 
 def stamp(at: datetime) -> str:
@@ -51,10 +50,10 @@ class Entry(NamedTuple):
 
 def link(entry: Entry) -> str:
     """The hash of an entry.  The seven members are put together by hand, in canonical order: the data's text exists already."""
-    text = {name: rfc8785.dumps(value).decode() for name, value in entry._asdict().items() if name != "data"}
-    head = f'{{"at":{text["at"]},"data":{entry.data},"event":{text["event"]},"prev":{text["prev"]}'
-    tail = f'"seq":{text["seq"]},"subject":{text["subject"]},"writer":{text["writer"]}}}'
-    return hashlib.sha256(f"{head},{tail}".encode()).hexdigest()
+    at, event, prev, subject, writer = map(as_bytes, (entry.at, entry.event, entry.prev, entry.subject, entry.writer))
+    head = b'{"at":%b,"data":%b,"event":%b,"prev":%b' % (at, entry.data.encode(), event, prev)
+    tail = b'"seq":%d,"subject":%b,"writer":%b}' % (entry.seq, subject, writer)
+    return hashlib.sha256(head + b"," + tail).hexdigest()
 
 
 def verify(entries: Iterable[AuditEntry]) -> Break | None:
