@@ -30,6 +30,7 @@ from submodels.view import Redacted, select
 from .conversation import transact
 from .facts import decision, file, gather, judge, refusal
 from .offers import scope_of
+from .retired import RETIRED, sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ async def authorise(world: World, authorization: str) -> Permit:
     about = f"pull {process.id}"
     if agreement.retired is not None:
         await _deny(world, refusal(
-            world, about, consumer, "agreement", "agreement.retired", _retired(world, agreement, now)
+            world, about, consumer, "agreement", RETIRED, _retired(world, agreement, now)
         ), "Negotiate a new agreement.")  # fmt: skip
     if process.generation != generation or process.place.state != S.STARTED:
         state = process.place.state if process.place.state != S.STARTED else "STARTED with a newer token"
@@ -145,9 +146,7 @@ async def _deny(world: World, refused: Decision, next: str) -> None:
 
 def _retired(world: World, agreement: Agreement, now: datetime) -> str:
     by = world.me.name if agreement.retired_by == world.me.id else agreement.retired_by
-    ago = (now - (agreement.retired or now)).total_seconds()
-    why = f": {agreement.retired_why}" if agreement.retired_why else ""
-    return f"Agreement retired by {by} {ago:.1f} s ago{why}."
+    return sentence(agreement, by, now)
 
 
 # --- without one ---------------------------------------------------------------------------------

@@ -41,9 +41,9 @@ from .conversation import (
 )
 from .conversation import at as place_at
 from .decide import decide_transfer
+from .retired import NEXT, RETIRED, ending, reason_of, sentence
 
 TOKEN_LIFE = timedelta(days=90)
-RETIRED = "agreement.retired"  # code of the termination that ends a transfer with its agreement
 
 # --- what comes in -------------------------------------------------------------------------------
 
@@ -107,12 +107,8 @@ async def _agreement_for(world: World, tx: Transaction, caller: Caller, message:
     if agreement is None or agreement.peer != caller.participant or agreement.side != Side.PROVIDER:
         raise Hidden("No such agreement of yours here.", "Negotiate one first.")
     if agreement.retired is not None:
-        raise Illegal(
-            "The agreement was retired.",
-            f"By {agreement.retired_by} at {agreement.retired.isoformat()}: {agreement.retired_why or 'no reason given'}.",
-            "Negotiate a new one.",
-            code=RETIRED,
-        )
+        by = world.me.name if agreement.retired_by == world.me.id else agreement.retired_by
+        raise Illegal("The agreement is retired.", sentence(agreement, by, world.clock.now()), NEXT, code=RETIRED)
     if agreement.state == "AGREED":  # their request proves that our FINALIZE arrived
         agreement = await _proven(world, tx, agreement)
     if agreement.state != "FINALIZED":
@@ -154,7 +150,7 @@ async def _retired_by_peer(world: World, tx: Transaction, process: Transfer, mes
     """Their termination says that the whole agreement is over: so it is here, from now on (retiring is open to both sides)."""
     agreement = await tx.get(Agreement, process.agreement)
     if agreement is not None and agreement.peer == process.peer and agreement.retired is None:
-        why = "; ".join(message.reason)[: world.limits.text_bytes]
+        why = reason_of(message.reason)[: world.limits.text_bytes]
         tx.put(replace(agreement, retired=world.clock.now(), retired_by=process.peer, retired_why=why))
         tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": process.peer}))
 
@@ -212,10 +208,12 @@ async def request(world: World, agreement_id: str) -> Transfer:
         agreement = await tx.get(Agreement, agreement_id)
         if agreement is None or agreement.side != Side.CONSUMER:
             raise Hidden(f"No agreement {agreement_id} of ours here.", "See contract list.")
-        if agreement.retired is not None or agreement.state != "FINALIZED":
-            why, code = (agreement.retired_why, RETIRED) if agreement.retired else (agreement.state, "agreement.not.in.force")
-            raise Denied("The agreement is not in force.", why, "Negotiate a new one.", code=code)
         peer = await tx.get(Peer, agreement.peer)
+        if agreement.retired is not None:
+            by = world.me.name if agreement.retired_by == world.me.id else peer.name if peer else agreement.peer
+            raise Denied("The agreement is not in force.", sentence(agreement, by, world.clock.now()), NEXT, code=RETIRED)
+        if agreement.state != "FINALIZED":
+            raise Denied("The agreement is not in force.", f"It is {agreement.state}.", NEXT, code="agreement.not.in.force")
         if peer is None:
             raise Hidden(f"{agreement.peer} is no peer any more.", "Add it again: peer add.")
         now = world.clock.now()
@@ -267,7 +265,7 @@ async def retire(world: World, agreement_id: str, why: str) -> Agreement:
 
 async def _end_transfers(world: World, tx: Transaction, agreement: Agreement, why: str) -> list[str]:
     letters = []
-    reason = [f"agreement {agreement.id} retired by {world.me.name}", *([why] if why else []), "Negotiate a new one."]
+    reason = ending(world.me.name, why)
     for process in await tx.find(Transfer, agreement=agreement.id):
         if is_final(TALK, process):
             continue

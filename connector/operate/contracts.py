@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from connector.errors import Clash, Hidden, Illegal, Malformed, Unavailable
 from connector.exchange import negotiate, offers
+from connector.exchange.retired import sentence
 from connector.exchange.transfer import retire as retire_agreement
 from connector.operate import catalogs, fit, names
 from connector.operate.shapes import agreement_json, negotiation_json, refused, rules, step_json, title
@@ -220,7 +221,8 @@ async def terminate(world: World, text: str, reason: str = "", *, dry_run: bool 
     if process.place.state == S.FINALIZED and agreement is not None:
         about |= {"agreement": agreement.id, "transfers": running}
         if agreement.retired is not None:
-            raise Clash("This agreement is retired already.", f"By {agreement.retired_by}: {agreement.retired_why or 'no reason given'}.")
+            by = world.me.name if agreement.retired_by == world.me.id else peer
+            raise Clash("This agreement is retired already.", sentence(agreement, by, world.clock.now()))
         return await retire(world, agreement.id, reason, dry_run=dry_run, about=about)
     if process.place.state in FINAL:
         raise Clash("This negotiation is over already.", f"It is {process.place.state}.", f"saltbridge contract timeline {text}")

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalog.asset import split_view_asset_id
-from connector.errors import Malformed, PeerRefused, PeerUnreachable
+from connector.errors import Malformed, PeerRefused, PeerUnreachable, SaltbridgeError
 from connector.exchange import transfer
 from connector.exchange.conversation import transact
+from connector.exchange.retired import RETIRED, own_reason
 from connector.operate import catalogs, contracts, names, transfers
 from connector.operate.fetching import Source, fetch, grant_of, one_place
 from connector.operate.received import DOCUMENT, keep, row, why_over
@@ -24,7 +26,6 @@ from connector.protocol.transfer import State as S
 from connector.records import Agreement, Json, Note, Peer, Transfer
 from connector.text import clean, utc
 
-RETIRED = "agreement.retired"  # the code by which a provider says so, in a termination and at the data endpoint
 COMPLETION_SECONDS = 5.0
 
 
@@ -65,9 +66,7 @@ async def pull(world: World, wish: Wish) -> Json:
     agreement = await _agreement(world, peer, wish, story)
     try:
         process = await _transfer(world, agreement, story)
-        url, token, origins = await transfer.endpoint(world, process.id)
-        source = Source(world, peer, agreement, process, url, token, origins)
-        answer = await (_place(source, wish, story) if wish.path else _whole(world, source, wish, story))
+        answer = await _answer(world, peer, agreement, process, wish, story)
     except PeerRefused as error:
         if error.code == RETIRED:
             await _mark_retired(world, agreement, error)
@@ -86,6 +85,19 @@ async def pull(world: World, wish: Wish) -> Json:
         "steps": story.steps,
         **answer,
     }
+
+
+async def _answer(world: World, peer: Peer, agreement: Agreement, process: Transfer, wish: Wish, story: Story) -> Json:
+    """What the data endpoint gives.  A pull that fails there leaves no transfer open, but for one that a retry can use."""
+    try:
+        url, token, origins = await transfer.endpoint(world, process.id)
+        source = Source(world, peer, agreement, process, url, token, origins)
+        return await (_place(source, wish, story) if wish.path else _whole(world, source, wish, story))
+    except (PeerRefused, Malformed) as error:
+        if error.code != RETIRED:  # then the provider ends it
+            with suppress(SaltbridgeError):  # it moved meanwhile: ended or suspended by the peer
+                await transfer.act(world, process.id, T.COMPLETE)
+        raise
 
 
 async def _place(source: Source, wish: Wish, story: Story) -> Json:
@@ -154,7 +166,7 @@ async def _agreement(world: World, peer: Peer, wish: Wish, story: Story) -> Agre
 def _taken_back(peer: Peer, wish: Wish, agreement: Agreement) -> PeerRefused:
     return PeerRefused(
         f'your pull of "{title(agreement.dataset, agreement.view)}"',
-        f"{peer.name} retired the agreement: {clean(agreement.retired_why) or 'no reason given'}",
+        f"retired by {peer.name}: {clean(agreement.retired_why) or 'no reason given'}",
         f"ask for a new one: saltbridge negotiate {peer.name} {wish.what}",
         code=RETIRED,
         by=peer.name,
@@ -216,7 +228,7 @@ async def _mark_retired(world: World, agreement: Agreement, error: PeerRefused) 
         now = await tx.get(Agreement, agreement.id)
         if now is None or now.retired is not None:
             return
-        tx.put(replace(now, retired=world.clock.now(), retired_by=agreement.peer, retired_why=clean(error.why, 300)))
+        tx.put(replace(now, retired=world.clock.now(), retired_by=agreement.peer, retired_why=clean(own_reason(error.why), 300)))
         tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": agreement.peer}))
 
     await transact(world, work)

@@ -64,7 +64,7 @@ async def list_received(world: World, *, agreement: str = "", battery: str = "",
         over = {}
         for id in {each.agreement for each in found}:
             stands = await tx.get(Agreement, id)
-            over[id] = why_over(world, stands) if stands else "the agreement is gone"
+            over[id] = why_over(world, stands, await names.peer_name(tx, stands.retired_by)) if stands else "the agreement is gone"
         return [row(each) | {"peer": await names.peer_name(tx, each.peer), "over": over[each.agreement]} for each in found]
 
 
@@ -76,7 +76,8 @@ async def content(world: World, id: str) -> tuple[bytes, str]:
             raise Hidden(f"Nothing of this name was received: {clean(id, 200)}", "saltbridge pull ...")
         agreement = await tx.get(Agreement, found.agreement)
         body = await tx.blob(found.sha256)
-    over = why_over(world, agreement) if agreement else "the agreement is gone"
+        by = await names.peer_name(tx, agreement.retired_by) if agreement else ""
+    over = why_over(world, agreement, by) if agreement else "the agreement is gone"
     if over:
         raise Denied("This may not be read any more.", over, "Negotiate a new agreement.", code="agreement.over")
     if body is None or hashlib.sha256(body).hexdigest() != found.sha256:
@@ -84,10 +85,11 @@ async def content(world: World, id: str) -> tuple[bytes, str]:
     return body, found.document.get("media_type", "application/json") if found.part == DOCUMENT else "application/json"
 
 
-def why_over(world: World, agreement: Agreement) -> str:
-    """Why an agreement no longer serves; '' while it does."""
+def why_over(world: World, agreement: Agreement, by: str = "") -> str:
+    """Why an agreement no longer serves; '' while it does.  `by` is our name for who retired it."""
     if agreement.retired is not None:
-        return f"retired by {agreement.retired_by}: {agreement.retired_why or 'no reason given'}"
+        by = world.me.name if agreement.retired_by == world.me.id else by or agreement.retired_by
+        return f"retired by {by}: {agreement.retired_why or 'no reason given'}"
     if agreement.state != "FINALIZED":
         return f"it is {agreement.state}"
     return "its terms have run out" if fit.expired(world, agreement.policy, agreement.signed) else ""

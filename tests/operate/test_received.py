@@ -200,18 +200,44 @@ async def test_a_refusal_at_the_data_endpoint_is_the_peers(consumer: World) -> N
     error = raised.value
     assert (error.by, error.decision, error.next, error.process) == ("maker", "d-9", "Ask.", "urn:uuid:t1")
     assert "\x1b" not in error.why
-    with pytest.raises(PeerUnreachable):
-        await pull(consumer, {"?battery=000017": Answer(502, b"")})
 
 
 async def test_a_provider_that_retired_the_agreement_is_believed(consumer: World) -> None:
-    said = {"code": "agreement.retired", "reason": ["Gone.", "Recalled.", "Ask."], "decision": ""}
-    with pytest.raises(PeerRefused):
+    why = "Agreement retired by maker 0.2 s ago: model recalled."
+    said = {"code": "agreement.retired", "reason": ["Gone.", why, "Ask."], "decision": ""}
+    with pytest.raises(PeerRefused) as refused:
         await pull(consumer, {"?battery=000017": Answer(403, json.dumps(said).encode())})
+    assert refused.value.why == why
     async with consumer.store.transaction() as tx:
         agreement = await tx.get(Agreement, "urn:uuid:a1")
     assert agreement is not None
-    assert (agreement.retired_by, agreement.retired_why) == ("did:web:maker.example", "Recalled.")
+    assert (agreement.retired_by, agreement.retired_why) == ("did:web:maker.example", "model recalled")
+    assert await state_of_transfer(consumer) == ("STARTED", "")  # the provider ends it
+    with pytest.raises(PeerRefused) as again:
+        await pull(consumer, {})
+    assert again.value.why == "retired by maker: model recalled"
+
+
+async def state_of_transfer(world: World) -> tuple[str, str]:
+    """(state, what is sent and not answered yet) of the transfer."""
+    async with world.store.transaction() as tx:
+        process = await tx.get(Transfer, "urn:uuid:t1")
+    assert process is not None
+    return process.place.state, process.place.sent
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        (Answer(403, b'{"code": "grant.path", "reason": ["No.", "Not in the view.", "Ask."]}'), "TransferCompletionMessage"),
+        (parts({"condition": {"Secret": "x"}}), "TransferCompletionMessage"),
+        (Answer(502, b""), ""),  # passing: the next try uses it again
+    ],
+)
+async def test_a_pull_that_fails_leaves_no_transfer_open_but_for_a_retry(consumer: World, answer: Answer, sent: str) -> None:
+    with pytest.raises((PeerRefused, Malformed, PeerUnreachable)):
+        await pull(consumer, {"?battery=000017": answer})
+    assert await state_of_transfer(consumer) == ("STARTED", sent)
 
 
 async def test_what_was_kept_is_closed_when_the_agreement_is_over(holder: Holder, consumer: World) -> None:
