@@ -52,11 +52,15 @@ def _fetch(cache: Path, into: Path) -> Path:
         raise NoKit(f"Maven did not deliver {':'.join(KIT)} within {PATIENCE} s. {_HOW}") from None
     if done.returncode:
         shutil.rmtree(cache)  # also what was fetched for nothing
-        said = [line for line in done.stdout.splitlines() if line.startswith("[ERROR]")]
-        why = said[0].removeprefix("[ERROR]").strip()[:300] if said else f"exit code {done.returncode}"
-        raise NoKit(f"Maven does not serve {':'.join(KIT)} here: {why}. {_HOW}")
+        raise NoKit(f"Maven does not serve {':'.join(KIT)} here ({_why(done.stdout)}). {_HOW}")
     partly.rename(into)
     return into
+
+
+def _why(said: str) -> str:
+    """The first thing of substance that Maven calls an error."""
+    errors = [line.removeprefix("[ERROR]").strip() for line in said.splitlines() if line.startswith("[ERROR]")]
+    return next((error[:240] for error in errors if len(error) > 3), "it did not say why")
 
 
 def _pom() -> str:

@@ -9,8 +9,11 @@ Writes the kit's property file, listens until it is stopped.  The triggers are t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,30 +31,48 @@ from . import script
 from .adapters import RULES, KitIdentity, ScriptedDecider
 
 DEFINITION = "CD123"
+PLAIN_ASSETS = {"SALTBRIDGE_DATAPLANE__PLAIN_ASSETS": "true"}  # what the kit's datasets are
 
 
 async def serve(home: Path, port: int, kit: str, properties: Path, after: float = script.ANSWER_AFTER) -> None:
-    await asyncio.to_thread(make, home, name="kit-node", port=port, allow_private=["127.0.0.0/8", "::1/128"], profile="demo")
-    built = node.build(config.load(home, {}), identity=KitIdentity([kit]), decider=ScriptedDecider(after))
-    async with node.running(built):
-        await seed(built.world, kit)
+    async with running(home, port, [kit], after=after) as built:
         properties.write_text("\n".join(settings(built.world, port, kit)) + "\n", encoding="utf-8")
-        runner = web.AppRunner(triggers(built.world))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port + 2).start()
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         print("ready", flush=True)
         await stop.wait()
-        await runner.cleanup()
 
 
-async def seed(world: World, kit: str) -> None:
+@contextlib.asynccontextmanager
+async def running(
+    home: Path, port: int, kits: Sequence[str], *, after: float, environ: Mapping[str, str] | None = None,
+    prepare: Callable[[node.Node], None] = lambda built: None,
+) -> AsyncIterator[node.Node]:  # fmt: skip
+    """The node and its triggers, listening; `kits` are the addresses of every kit that may call and be called.
+
+    `prepare` sees the node before it listens; `environ` is configuration as the node's own environment would hold it.
+    """
+    await asyncio.to_thread(make, home, name="kit-node", port=port, allow_private=["127.0.0.0/8", "::1/128"], profile="demo")
+    read = config.load(home, {**PLAIN_ASSETS, **(environ or {})})
+    built = node.build(read, identity=KitIdentity(kits), decider=ScriptedDecider(after))
+    prepare(built)
+    async with node.running(built):
+        await seed(built.world, kits)
+        runner = web.AppRunner(triggers(built.world), access_log=None, shutdown_timeout=0.2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", port + 2).start()
+            yield built
+        finally:
+            await runner.cleanup()
+
+
+async def seed(world: World, kits: Sequence[str]) -> None:
     """The datasets under one bare `use` policy, the kit as a peer, an agreement for each transfer test."""
     now = datetime.now(UTC)
     async with world.store.transaction() as tx:
-        tx.put(Peer(id=script.KIT, name="kit", address=kit, origins=(kit,), key={}, added=now))
+        tx.put(Peer(id=script.KIT, name="kit", address=kits[0], origins=tuple(kits), key={}, added=now))
         tx.put(PolicyDefinition(id="use", policy=RULES))
         tx.put(ContractDefinition(id=DEFINITION, access_policy="use", contract_policy="use", assets=script.DATASETS))
         for dataset in script.DATASETS:
@@ -103,22 +124,27 @@ def settings(world: World, port: int, kit: str) -> list[str]:
 def triggers(world: World) -> web.Application:
     """What the kit calls to make us open a negotiation or a transfer."""
 
+    one_at_a_time = asyncio.Lock()
+
     async def kit_at(address: str) -> Peer:
+        """The kit, at the address that the signal names: each scenario may have one of its own."""
         async with world.store.transaction() as tx:
             peer = await tx.get(Peer, script.KIT)
-        assert peer is not None and peer.address == address.rstrip("/"), address
-        return peer
+            assert peer is not None and address in peer.origins, address
+            return peer if peer.address == address else tx.put(replace(peer, address=address))
 
     async def negotiation(request: web.Request) -> web.Response:
         body = await request.json()
         offer = {"@id": body["offerId"], "@type": "Offer", "target": body["datasetId"], **RULES}
-        await negotiate.request(world, await kit_at(body["connectorAddress"]), offer)
+        async with one_at_a_time:
+            await negotiate.request(world, await kit_at(body["connectorAddress"]), offer)
         return web.json_response({})
 
     async def transferred(request: web.Request) -> web.Response:
         body = await request.json()
-        await kit_at(body["connectorAddress"])
-        await transfer.request(world, body["agreementId"])
+        async with one_at_a_time:
+            await kit_at(body["connectorAddress"])
+            await transfer.request(world, body["agreementId"])
         return web.json_response({})
 
     app = web.Application()
