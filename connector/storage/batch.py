@@ -128,7 +128,7 @@ def _put(put: Put, seat: Seat | None, place: Place, found: Found | None) -> Seat
         seat = Seat(before, before.version, before.rows, None)
     if seat.version != put.expected:
         raise Conflict(f"{place[0]} {place[1]} is not at version {put.expected} any more")
-    return Seat(seat.before, put.expected + 1, put.rows, put.body)
+    return Seat(seat.before, put.version, put.rows, put.body)
 
 
 def _delete(seat: Seat | None, place: Place, found: Found | None) -> Seat:

@@ -16,6 +16,8 @@ from typing import NamedTuple
 from connector.canonical import canonical as as_bytes
 from connector.records import AuditEntry, Json
 
+HEADS = "audit.heads"  # the event that quotes the heads of other chains: {"heads": {writer: {"seq", "hash"}}}
+
 
 @dataclass(frozen=True, slots=True)
 class Break:
@@ -56,23 +58,44 @@ def link(entry: Entry) -> str:
     return hashlib.sha256(head + b"," + tail).hexdigest()
 
 
-def verify(entries: Iterable[AuditEntry]) -> Break | None:
+def verify(entries: Iterable[AuditEntry], *, all_chains: bool = False) -> Break | None:
     """The first break of one or more whole chains, each in order of `seq` from 1; None when every link holds.
 
-    A tail that was cut off leaves no trace in the chain itself: compare the last entry with a copy kept elsewhere.
+    A tail that was cut off leaves no trace in the chain itself: compare the last entry with a copy kept elsewhere, or with what
+    other chains quote of it (`HEADS`), which has to be there.  `all_chains`: a chain that is quoted may not be missing either.
     """
-    heads: dict[str, tuple[int, str]] = {}
+    hashes: dict[str, list[str]] = {}
+    quotes: list[tuple[str, str, int, str]] = []  # by whom, of whom, number, hash
     for entry in entries:
-        seq, prev = heads.get(entry.writer, (0, ""))
-        if entry.seq != seq + 1:
-            return Break(entry.writer, entry.seq, f"number {seq + 1} should stand here")
-        if entry.prev != prev:
-            return Break(entry.writer, entry.seq, "it does not quote the hash of the entry before")
-        try:
-            data = canonical(entry.data)
-        except ValueError:
-            return Break(entry.writer, entry.seq, "its data cannot be written canonically")
-        if link(Entry(entry.writer, entry.seq, entry.prev, stamp(entry.at), entry.event, entry.subject, data)) != entry.hash:
-            return Break(entry.writer, entry.seq, "its hash does not fit its content")
-        heads[entry.writer] = (entry.seq, entry.hash)
+        chain = hashes.setdefault(entry.writer, [])
+        why = _why_not(entry, len(chain) + 1, chain[-1] if chain else "")
+        if why:
+            return Break(entry.writer, entry.seq, why)
+        chain.append(entry.hash)
+        if entry.event == HEADS:
+            try:
+                heads = entry.data["heads"].items()
+                quotes += [(entry.writer, writer, int(head["seq"]), head["hash"]) for writer, head in heads]
+            except (AttributeError, KeyError, TypeError, ValueError):
+                return Break(entry.writer, entry.seq, "it quotes nothing that can be read")
+    for by, writer, seq, hash in quotes:
+        if writer not in hashes and not all_chains:
+            continue
+        if seq < 1 or hashes.get(writer, [])[seq - 1 : seq] != [hash]:
+            return Break(writer, seq, f"{by} quotes it with another hash, or it is gone")
     return None
+
+
+def _why_not(entry: AuditEntry, seq: int, prev: str) -> str:
+    """Why an entry cannot stand at this place of its chain; '' when it can."""
+    if entry.seq != seq:
+        return f"number {seq} should stand here"
+    if entry.prev != prev:
+        return "it does not quote the hash of the entry before"
+    try:
+        data = canonical(entry.data)
+    except ValueError:
+        return "its data cannot be written canonically"
+    if link(Entry(entry.writer, entry.seq, entry.prev, stamp(entry.at), entry.event, entry.subject, data)) != entry.hash:
+        return "its hash does not fit its content"
+    return ""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import itertools
+import logging
 import os
 import sqlite3
 from pathlib import Path
@@ -10,6 +13,8 @@ from pathlib import Path
 from connector.errors import Misconfigured, Unavailable
 
 from . import sql
+
+log = logging.getLogger("saltbridge.store")
 
 MEMORY = ":memory:"
 _SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA")
@@ -90,8 +95,8 @@ def open_file(path: str, synchronous: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA trusted_schema = OFF")
-        _bring_up_to_date(connection, steps)
-    except sqlite3.Error as error:
+        _bring_up_to_date(connection, path, steps)
+    except (OSError, sqlite3.Error) as error:
         connection.close()
         raise _misconfigured(path, error) from error
     except Misconfigured:
@@ -119,8 +124,14 @@ def _steps_ahead(connection: sqlite3.Connection, path: str) -> list[tuple[int, s
     return list(enumerate(steps, 1))[version:]
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, steps: list[tuple[int, str]]) -> None:
-    """Apply schema steps, each whole or not at all; a file we may not write is found now and not at the first message."""
+def _bring_up_to_date(connection: sqlite3.Connection, path: str, steps: list[tuple[int, str]]) -> None:
+    """Apply schema steps, each whole or not at all; a file we may not write is found now and not at the first message.
+
+    A file that has a schema already is copied first, to `<path>.schema-<number>` beside it; where that cannot be, nothing changes.
+    """
+    if steps and steps[0][0] > 1 and path != MEMORY:
+        copy = _copy(connection, path, steps[0][0] - 1)
+        log.warning("schema database=%s from=%d to=%d backup=%s", path, steps[0][0] - 1, steps[-1][0], copy)
     for number, text in steps:
         mark = f"INSERT INTO meta VALUES ('schema', '{number}') ON CONFLICT (name) DO UPDATE SET value = excluded.value;"  # noqa: S608 - an int
         try:
@@ -131,6 +142,23 @@ def _bring_up_to_date(connection: sqlite3.Connection, steps: list[tuple[int, str
             raise
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ROLLBACK")
+
+
+def _copy(connection: sqlite3.Connection, path: str, version: int) -> str:
+    """A whole copy of the database as it is, for its owner only, under a name that no file has; whole or not there."""
+    name = f"{path}.schema-{version}"
+    names = itertools.chain([name], (f"{name}.{number}" for number in itertools.count(2)))
+    chosen = next(name for name in names if not Path(name).exists())
+    unfinished = f"{chosen}.part"
+    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+    try:
+        with contextlib.closing(sqlite3.connect(unfinished)) as copy:
+            connection.backup(copy)
+        Path(unfinished).rename(chosen)
+    except BaseException:
+        Path(unfinished).unlink(missing_ok=True)
+        raise
+    return chosen
 
 
 def _version(connection: sqlite3.Connection, path: str) -> int:

@@ -17,8 +17,9 @@ from typing import Any
 
 from connector.errors import SaltbridgeError, Unavailable
 from connector.ports import Clock, Transaction
-from connector.records import AuditEntry, Letter, Note
+from connector.records import AuditEntry, Json, Letter, Note
 
+from .chain import HEADS
 from .form import instant, key_text, micros, with_nul
 from .outbox import Outbox
 from .server import TROUBLES, Server, misconfigured
@@ -30,7 +31,6 @@ log = logging.getLogger("saltbridge.store")
 
 PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0  # seconds between attempts to connect again
-HEADS = "audit.heads"  # the event that quotes the heads of the other writers' chains
 
 
 async def open_postgres(
@@ -68,6 +68,7 @@ class PostgresStore:
         self._pending: list[tuple[Work, asyncio.Future[None]]] = []
         self._committing: asyncio.Task[None] | None = None
         self._purged = 0
+        self._quoted: Json = {}  # the heads of the others that our chain has quoted last
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -207,7 +208,7 @@ class PostgresStore:
         await self._outbox.wait(micros(now))
 
     async def outbox(self) -> tuple[int, datetime | None]:
-        [row] = await self._outbox.rows("letter_total")
+        [row] = await self._outbox.rows("letter_total", now=micros(self._clock.now()))
         return row["total"], None if row["oldest"] is None else instant(row["oldest"])
 
     # --- evidence
@@ -230,9 +231,10 @@ class PostgresStore:
     async def quote(self) -> None:
         """Quote the heads of the other writers' chains in ours, if there are any, so that a chain that is lost is missed."""
         heads = {name: {"seq": seq, "hash": hash} for name, seq, hash in await self._outbox.rows("writer_heads", name=self.writer)}
-        if heads:
+        if heads and heads != self._quoted:
             async with self.transaction() as tx:
                 tx.note(Note(event=HEADS, subject=self.writer, data={"heads": heads}))
+            self._quoted = heads
 
     async def _quote_regularly(self) -> None:
         while True:

@@ -56,8 +56,8 @@ SELECT data FROM blob WHERE sha256 = :sha256;
 SELECT body FROM letter WHERE process = :process ORDER BY posted, number;
 
 -- :name letter_total
--- How many letters wait, and when the oldest was posted.
-SELECT count(*) AS total, min(posted) AS oldest FROM letter;
+-- How many letters wait, and when the oldest was posted; one that is posted for a later day does not count before it.
+SELECT count(*) AS total, min(posted) AS oldest FROM letter WHERE posted <= :now;
 
 -- :name letter_claim
 -- Take letters that are free, oldest first, each process others than its neighbour takes.

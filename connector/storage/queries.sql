@@ -103,8 +103,8 @@ SELECT body FROM letter WHERE process = :process ORDER BY posted, rowid;
 SELECT id, due FROM letter ORDER BY due, rowid;
 
 -- :name letter_total
--- How many letters wait, and when the oldest was posted.
-SELECT count(*), min(posted) FROM letter;
+-- How many letters wait, and when the oldest was posted; one that is posted for a later day does not count before it.
+SELECT count(*), min(posted) FROM letter WHERE posted <= :now;
 
 -- :name audit_head
 -- The last link of a writer's chain.

@@ -290,7 +290,7 @@ class SqliteStore:
         ]
 
     async def outbox(self) -> tuple[int, datetime | None]:
-        total, oldest = self._reader.row("letter_total") or (0, None)
+        total, oldest = self._reader.row("letter_total", now=micros(self._clock.now())) or (0, None)
         return total, None if oldest is None else instant(oldest)
 
     async def close(self) -> None:

@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from connector.ports import Store
 from connector.records import Letter, View
-from connector.storage.postgres import open_postgres
+from connector.storage.postgres import PostgresStore, open_postgres
 from connector.storage.sqlite import open_sqlite
 
 from .server import PostgresServer, running_server, why_not
@@ -67,6 +68,23 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClo
         )
     yield opened
     await opened.close()
+
+
+Opens = Callable[..., Awaitable[PostgresStore]]
+
+
+@pytest.fixture
+async def opens(url: str, clock: ManualClock) -> AsyncIterator[Opens]:
+    """Opens the test's PostgreSQL database, as often as there shall be processes."""
+    stores: list[PostgresStore] = []
+
+    async def open(place: str = url, **settings: Any) -> PostgresStore:
+        stores.append(await open_postgres(place, **{"clock": clock, "lease": LEASE} | settings))
+        return stores[-1]
+
+    yield open
+    for one in stores:
+        await one.close()
 
 
 Reopen = Callable[[Store], Awaitable[Store]]

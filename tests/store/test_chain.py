@@ -11,7 +11,8 @@ import rfc8785
 
 from connector.ports import Store
 from connector.records import AuditEntry, Note
-from connector.storage.chain import verify
+from connector.storage.chain import HEADS, verify
+from connector.storage.sqlite import open_sqlite
 
 from .conftest import ManualClock, Reopen
 
@@ -111,3 +112,26 @@ async def test_a_note_without_canonical_form_is_refused_before_anything_is_writt
                 tx.keep(b"x")
                 tx.note(Note(event="e", subject="s", data=data))
     assert await store.audit() == []
+
+
+async def test_a_quote_of_another_chain_has_to_be_true(clock: ManualClock) -> None:
+    store, other = open_sqlite(":memory:", clock, writer="w-1"), open_sqlite(":memory:", clock, writer="w-2")
+    theirs = await chain(other, clock, "a", "b")
+    quote = {"heads": {"w-2": {"seq": 2, "hash": theirs[1].hash}}}
+    async with store.transaction() as tx:
+        tx.note(Note(event=HEADS, subject="w-1", data=quote))
+    ours = await store.audit()
+    for whole in ([*ours, *theirs], [*theirs, *ours]):
+        assert verify(whole) is None
+    for missing in ([*ours, theirs[0]], [theirs[0], *ours]):
+        broken = verify(missing)
+        assert broken and (broken.writer, broken.seq) == ("w-2", 2)
+    assert verify(ours) is None  # one chain alone
+    assert verify(ours, all_chains=True) is not None
+    for wrong in ({"heads": {"w-2": {"seq": 0, "hash": ""}}}, {"heads": {"w-2": {}}}, {"heads": []}, {}):
+        async with store.transaction() as tx:
+            tx.note(Note(event=HEADS, subject="w-1", data=wrong))
+        assert verify([*(await store.audit())[-1:], *theirs]) is not None
+        assert verify([*await store.audit(), *theirs]) is not None
+    await store.close()
+    await other.close()

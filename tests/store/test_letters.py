@@ -127,6 +127,14 @@ async def test_the_outbox_counts_all_letters_and_names_the_oldest(store: Store, 
     assert await store.outbox() == (2, since)
 
 
+async def test_a_letter_for_a_later_day_is_counted_from_that_day_on(store: Store, clock: ManualClock) -> None:
+    week = clock.now() + timedelta(days=7)
+    await post(store, replace(letter("a", clock), posted=week, due=week))
+    assert await store.outbox() == (0, None)
+    clock.pass_(7 * 24 * 3600)
+    assert await store.outbox() == (1, week)
+
+
 async def test_wait_returns_at_once_when_a_letter_is_free(store: Store, clock: ManualClock) -> None:
     await post(store, letter("a", clock))
     await store.release(["a"])
