@@ -31,6 +31,7 @@ class AnswerLimits:
 
 
 ANSWER = AnswerLimits()
+_NEGOTIATION_STATES, _TRANSFER_STATES = frozenset(negotiation.State), frozenset(transfer.State)
 _CATALOG_VALUES = 400_000  # ten thousand datasets of an EDC in one answer
 
 
@@ -47,9 +48,9 @@ def read_ack(body: bytes, family: str, limits: Limits = ANSWER) -> Ack | None:
         return None
     if not (0 < len(consumer) <= ID_LENGTH and 0 < len(provider) <= ID_LENGTH):
         return None
-    if family == "negotiation" and state in set(negotiation.State) and found.get("@type", NegotiationAck.type) == NegotiationAck.type:
+    if family == "negotiation" and state in _NEGOTIATION_STATES and found.get("@type", NegotiationAck.type) == NegotiationAck.type:
         return NegotiationAck(consumer_pid=consumer, provider_pid=provider, state=negotiation.State(state))
-    if family == "transfer" and state in set(transfer.State) and found.get("@type", TransferAck.type) == TransferAck.type:
+    if family == "transfer" and state in _TRANSFER_STATES and found.get("@type", TransferAck.type) == TransferAck.type:
         return TransferAck(consumer_pid=consumer, provider_pid=provider, state=transfer.State(state))
     return None
 

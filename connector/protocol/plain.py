@@ -53,7 +53,9 @@ def read_json(body: bytes, limits: Limits) -> Any:
         raise Malformed("The message is not UTF-8.", f"Byte {error.start} cannot be read.", "Send JSON in UTF-8.") from None
     except RecursionError:
         raise _too_deep(limits) from None
-    _measure(tree, limits, strict_text="\\u" in text)
+    strict_text = "\\u" in text
+    if strict_text or len(body) > limits.message_nodes or text.count("{") + text.count("[") >= limits.message_depth:
+        _measure(tree, limits, strict_text=strict_text)  # a short text cannot hold too many values, nor a flat one be too deep
     return tree
 
 
@@ -63,9 +65,9 @@ def write_json(tree: Any) -> bytes:
 
 
 def digest_of(tree: Any) -> str:
-    """base64url(SHA-256) over the tree with sorted keys: equal content, equal digest, whatever the order of keys."""
-    text = json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    """base64url(SHA-256) over a tree that `read_json` takes, keys sorted: equal content, equal digest, whatever the order of keys."""
+    data = orjson.dumps(tree, option=orjson.OPT_SORT_KEYS)
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 def cut(text: str, limit: int) -> str:

@@ -6,7 +6,7 @@ whether a message is allowed now (the machine) or what its policy means.  Ids ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, TypeVar, get_args
 
@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 M = TypeVar("M")
+T = TypeVar("T")
 _ERRORS = {"catalog": "CatalogError", "negotiation": "ContractNegotiationError", "transfer": "TransferError"}
 
 
@@ -56,7 +57,7 @@ def read(body: bytes, expected: type[M] | tuple[type[M], ...], limits: Limits) -
 
 def write(message: Message | Ack) -> bytes:
     """The message as JSON bytes under the DSP context alone, without nulls and without the empty arrays that schemas forbid."""
-    return write_document({"@type": message.type, **_content(message)})
+    return _written({"@context": list(CONTEXT), "@type": message.type, **_content(message)}, write_json)
 
 
 def write_document(document: Json) -> bytes:
@@ -66,7 +67,7 @@ def write_document(document: Json) -> bytes:
 
 def write_version(*versions: Version) -> bytes:
     """The version metadata of a node, which has no `@context`."""
-    return write_json({"protocolVersions": [_content(version) for version in versions]})
+    return _written({"protocolVersions": [_content(version) for version in versions]}, write_json)
 
 
 def error_body(family: str, code: str, reasons: Iterable[str] = (), consumer_pid: str = "", provider_pid: str = "") -> bytes:
@@ -78,14 +79,14 @@ def error_body(family: str, code: str, reasons: Iterable[str] = (), consumer_pid
 
 def digest(message: Message) -> str:
     """Names this very message, its @id included: the same digest again is the same message again."""
-    return digest_of({"@type": message.type, **_content(message)})
+    return _written({"@type": message.type, **_content(message)}, digest_of)
 
 
 def content_digest(message: Message) -> str:
     """Names what the message says, its @id apart: recognises an opening message that is sent anew."""
     content = _content(message)
     content.pop("@id", None)
-    return digest_of({"@type": message.type, **content})
+    return _written({"@type": message.type, **content}, digest_of)
 
 
 def _values(cls: type[Any], content: Json, limits: Limits) -> Json:
@@ -103,10 +104,13 @@ def _values(cls: type[Any], content: Json, limits: Limits) -> Json:
 
 def _content(message: Message | Ack | Version) -> Json:
     said = {key: getattr(message, name) for name, key in _KEYS[type(message)]}
-    content: Json = _pruned(
-        {key: list(value) if isinstance(value, tuple) else value for key, value in said.items() if value not in ("", None)}
-    )
-    return content
+    return {key: value for key, value in said.items() if value not in ("", None, ())}
+
+
+def _written(document: Json, write: Callable[[Json], T]) -> T:
+    """The document through `write`, pruned before where its bytes show that there may be something to prune; rarely there is."""
+    data = write_json(document)
+    return write(_pruned(document) if b"null" in data or b"[]" in data else document)
 
 
 def _pruned(node: Any) -> Any:
