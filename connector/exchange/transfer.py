@@ -13,7 +13,7 @@ from connector.errors import Denied, Hidden, Illegal, Malformed
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol import wire
 from connector.protocol.machine import Side
-from connector.protocol.messages import TransferAck, TransferMessage, TransferRequest, TransferStart, TransferTermination
+from connector.protocol.messages import TransferAck, TransferMessage, TransferRequest, TransferStart
 from connector.protocol.negotiation import Message as N
 from connector.protocol.negotiation import State as NS
 from connector.protocol.transfer import FINAL, TRANSFER
@@ -137,22 +137,11 @@ async def _continue(world: World, tx: Transaction, caller: Caller, message: Tran
     if isinstance(message, TransferStart):
         heard = _started(process, heard, message)
     kept = await keep(world, tx, TALK, process, heard, step_in(world, heard, message, len(wire.write(message))))
-    if isinstance(message, TransferTermination) and message.code == RETIRED:
-        await _retired_by_peer(world, tx, kept, message)
     if is_final(TALK, kept):
         return Outcome(ack(kept), created=False)
     letter = turn(world, TALK, kept)
     tx.post(letter)
     return Outcome(ack(kept), created=False, letters=(letter.id,))
-
-
-async def _retired_by_peer(world: World, tx: Transaction, process: Transfer, message: TransferTermination) -> None:
-    """Their termination says that the whole agreement is over: so it is here, from now on (retiring is open to both sides)."""
-    agreement = await tx.get(Agreement, process.agreement)
-    if agreement is not None and agreement.peer == process.peer and agreement.retired is None:
-        why = reason_of(message.reason)[: world.limits.text_bytes]
-        tx.put(replace(agreement, retired=world.clock.now(), retired_by=process.peer, retired_why=why))
-        tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": process.peer}))
 
 
 def _started(process: Transfer, heard: Transfer, message: TransferStart) -> Transfer:
@@ -182,13 +171,24 @@ def _same_pids(process: Transfer, message: TransferMessage) -> Transfer:
 
 
 async def moved(world: World, tx: Transaction, before: Transfer | None, after: Transfer) -> Transfer:
-    """Remember who suspended; a start of ours has settled what was owed."""
+    """Remember who suspended, and that the peer retired the agreement when it ended the transfer, or refused it, for that."""
     state = after.place.state
+    if state == S.TERMINATED and after.place.code == RETIRED:
+        await _retired_by_peer(world, tx, after)
     if state == S.SUSPENDED:
         if before is None or before.place.state != S.SUSPENDED:
             return replace(after, suspended_by="peer" if after.place.by == "peer" else "us")
         return after
     return replace(after, suspended_by="") if after.suspended_by else after
+
+
+async def _retired_by_peer(world: World, tx: Transaction, process: Transfer) -> None:
+    """The peer says that the whole agreement is over: so it is here, from now on (retiring is open to both sides)."""
+    agreement = await tx.get(Agreement, process.agreement)
+    if agreement is not None and agreement.peer == process.peer and agreement.retired is None:
+        why = "; ".join(process.place.reason)[: world.limits.text_bytes]
+        tx.put(replace(agreement, retired=world.clock.now(), retired_by=process.peer, retired_why=why))
+        tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": process.peer}))
 
 
 def speaking(process: Transfer, kind: T, content: Json) -> Transfer:
