@@ -54,7 +54,8 @@ class Recorder:
             writer.close()
             return
         try:
-            await asyncio.gather(_copy(reader, forth, connection.sent), _copy(back, writer, connection.answered))
+            with contextlib.suppress(asyncio.CancelledError):  # by `stop`; asyncio would log it as an error of its own
+                await asyncio.gather(_copy(reader, forth, connection.sent), _copy(back, writer, connection.answered))
         finally:
             for end in (writer, forth):
                 end.close()
