@@ -18,16 +18,8 @@ from connector.errors import Hidden, Illegal, Malformed, Unauthenticated, Unavai
 from connector.ports import Caller, Conflict, Move, Replayed, Transaction, World
 from connector.protocol import wire
 from connector.protocol.machine import IllegalMove, Machine, Position, Repeated, Side
-from connector.protocol.messages import (
-    NegotiationAck,
-    NegotiationMessage,
-    NegotiationTermination,
-    TransferAck,
-    TransferMessage,
-    TransferSuspension,
-    TransferTermination,
-)
-from connector.records import Letter, Negotiation, Note, Opening, Place, Step, Transfer
+from connector.protocol.messages import NegotiationAck, NegotiationMessage, TransferAck, TransferMessage
+from connector.records import Json, Letter, Negotiation, Note, Opening, Place, Step, Transfer
 
 Spoken = NegotiationMessage | TransferMessage
 P = TypeVar("P", Negotiation, Transfer)
@@ -110,6 +102,14 @@ async def known(tx: Transaction, talk: Talk, caller: Caller, pid: str) -> Any:
     return process
 
 
+async def begun(tx: Transaction, talk: Talk, caller: Caller, pid: str) -> Any:
+    """The same, once its opening was acknowledged: before that it has no state to tell."""
+    process = await known(tx, talk, caller, pid)
+    if not process.place.state:
+        raise Unavailable("The answer to the opening message is still to come.", next="Ask again.", retry_after=1.0)
+    return process
+
+
 def check_callback(caller: Caller, address: str) -> str:
     """A callback address must lie at an origin of the peer's card."""
     if read_address(address, "/callbackAddress").origin not in caller.origins:
@@ -142,9 +142,12 @@ async def check_quota(world: World, tx: Transaction, talk: Talk, caller: Caller)
 
 
 def hear(talk: Talk, process: P, message: Spoken) -> P | None:
-    """Apply their message; None when it is the repetition of the last one.  Raises Illegal, changing nothing."""
+    """Apply their message; None when it is a repetition.  Raises Illegal, changing nothing.
+
+    A message without an @id is known by its content, and may well be meant again later: only the last one counts.
+    """
     before, digest = position(talk, process), wire.digest(message)
-    if digest in process.place.heard:
+    if message.id and digest in process.place.heard:
         return None
     try:
         after = talk.machine.received(before, message.kind, digest)
@@ -156,12 +159,20 @@ def hear(talk: Talk, process: P, message: Spoken) -> P | None:
             f"This {talk.name} is {process.place.state or 'not acknowledged yet'}: {error}.",
             "Read its state with GET and go on from there.",
         ) from error
-    crossed = before.sent is not None and after.sent is not None
-    heard = (*process.place.heard, digest)[-HEARD:]
-    place = at(process.place, after, heard=heard, by="peer", crossed=process.place.crossed or crossed)
-    if isinstance(message, NegotiationTermination | TransferTermination | TransferSuspension):
-        place = replace(place, code=message.code, reason=message.reason)
-    return replace(process, place=place)
+    crossed = process.place.crossed or _crosses(talk, before, after, message)
+    place = at(process.place, after, heard=(*process.place.heard, digest)[-HEARD:], by="peer", crossed=crossed)
+    code, reason = getattr(message, "code", ""), getattr(message, "reason", ())  # what was said before is over, ours too
+    return replace(process, place=replace(place, code=code, reason=reason))
+
+
+def _crosses(talk: Talk, before: Position, after: Position, message: Spoken) -> bool:
+    """Whether their message met ours on the way, or may have: one that was legal without ours too need not be a reply to it.
+
+    DSP messages carry no order, so the states are compared once ours is answered (house.md 4).
+    """
+    if before.sent is None:
+        return False
+    return after.sent is not None or (before.state, before.side.other, message.kind) in talk.machine.table
 
 
 # --- saying --------------------------------------------------------------------------------------
@@ -202,6 +213,14 @@ async def say(world: World, tx: Transaction, talk: Talk, process: P, move: Move)
     process = tx.put(replace(process, changed=now))
     tx.post(letter)
     return process, letter
+
+
+async def end(world: World, tx: Transaction, talk: Talk, process: P, content: Json) -> tuple[P, Letter | None]:
+    """Terminate: at once, or as soon as what is under way is answered; until then nothing else is said (`deliver`)."""
+    if process.place.waiting:
+        return tx.put(replace(process, ending=content, changed=world.clock.now())), None
+    kind = next(kind for kind in talk.message if kind.name == "TERMINATE")
+    return await say(world, tx, talk, process, Move(message=kind, content=content))
 
 
 def in_flight(talk: Talk, process: P, kind: Any) -> P:

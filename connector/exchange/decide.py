@@ -7,6 +7,8 @@ reason.  The input is always the stored offer, narrowed where the request validl
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from catalog.publish import grant_digest_of, read_offer_id
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol.machine import Side
@@ -21,6 +23,8 @@ from policies.terms import fill, grant_mismatch, narrows, same_terms
 
 from . import offers
 from .facts import decision, file, gather, judge, refusal
+
+UNASKED = timedelta(days=7)  # how long an offer that nobody asked for waits for the operator
 
 
 class ProductDecider:
@@ -117,10 +121,8 @@ def _agreement(world: World, process: Negotiation, rules: Json) -> Json:
 
 
 async def serve(world: World, tx: Transaction, process: Transfer) -> Move:
-    """REQUESTED: start or refuse by the agreed policy as of now; a consumer's resumption: a fresh address."""
-    if process.place.state == TS.STARTED:
-        return Move(message=T.START) if process.renew else Move()
-    if process.place.state != TS.REQUESTED:
+    """REQUESTED, or resumed by the consumer: start (a fresh address) or refuse, by the agreed policy as of now."""
+    if process.place.state != TS.REQUESTED and not (process.place.state == TS.STARTED and process.renew):
         return Move()
     agreement = await tx.get(Agreement, process.agreement)
     caller = await world.identity.caller(process.peer)
@@ -151,7 +153,7 @@ async def consume(world: World, tx: Transaction, process: Negotiation) -> Move:
 
 def _answer_offer(world: World, process: Negotiation) -> Move:
     if not process.asked:
-        return Move(waits_for="operator", why=("The offer came unasked: it is stored, never accepted by itself.",))
+        return _unasked(world, process)
     try:
         offered, asked = _rules(process.offer), _rules(process.asked)
     except Invalid as error:
@@ -163,6 +165,15 @@ def _answer_offer(world: World, process: Negotiation) -> Move:
     why = [f"The offer is wider or other than you asked: {item}" for item in wider]
     why += [f"Operand {operand} is not on your accept list ([negotiation] accept)." for operand in foreign]
     return Move(waits_for="operator", why=tuple(why))
+
+
+def _unasked(world: World, process: Negotiation) -> Move:
+    """An offer out of the blue waits for the operator, for a week."""
+    until = process.opened + UNASKED
+    if world.clock.now() < until:
+        return Move(waits_for="operator", due=until, why=("The offer came unasked: it is stored, never accepted by itself.",))
+    reason = [f"your offer of {process.opened:%Y-%m-%d}", f"Nobody answered it within {UNASKED.days} days.", "Offer it again."]
+    return Move(message=N.TERMINATE, content={"code": "offer.unanswered", "reason": reason})
 
 
 def _check_agreement(world: World, tx: Transaction, process: Negotiation) -> Move:
@@ -183,7 +194,7 @@ def agreement_differences(world: World, process: Negotiation) -> tuple[str, ...]
     ]
     try:
         agreed, offered = _rules(agreement), _rules(stood)
-        wrong += same_terms(agreed, offered)
+        wrong += same_terms(offered, agreed)
         if grant_digest_of(agreed) != grant_digest_of(offered):
             wrong.append("it names another grant")
     except Invalid as error:

@@ -19,6 +19,7 @@ from connector.protocol.negotiation import FINAL, NEGOTIATION
 from connector.protocol.negotiation import Message as M
 from connector.protocol.negotiation import State as S
 from connector.records import Agreement, Asset, Grant, Json, Negotiation, Note, Opening, Peer, Place
+from policies.errors import Invalid
 from policies.odrl import parse_policy
 from policies.terms import purposes_of
 
@@ -26,8 +27,10 @@ from . import compose, offers
 from .conversation import (
     Outcome,
     Talk,
+    begun,
     check_callback,
     check_quota,
+    end,
     hear,
     is_final,
     keep,
@@ -65,7 +68,7 @@ async def receive(world: World, caller: Caller, message: NegotiationMessage, pid
 async def read(world: World, caller: Caller, pid: str) -> NegotiationAck:
     """The state of a negotiation, for its other side."""
     async with world.store.transaction() as tx:
-        process: Negotiation = await known(tx, TALK, caller, pid)
+        process: Negotiation = await begun(tx, TALK, caller, pid)
     return ack(process)
 
 
@@ -126,12 +129,12 @@ def _new(
 async def _continue(world: World, tx: Transaction, caller: Caller, message: NegotiationMessage, pid: str) -> Outcome:
     process: Negotiation = await known(tx, TALK, caller, pid)
     process = _same_pids(process, message)
-    if process.side == Side.PROVIDER and isinstance(message, ContractRequest):
-        await offers.find(world, tx, caller, str(process.offered["@id"]))  # hidden since: as unknown
-        _check_target(message.offer, process.dataset)
     heard = hear(TALK, process, message)
     if heard is None:
         return Outcome(ack(process), created=False)
+    if process.side == Side.PROVIDER and isinstance(message, ContractRequest):
+        await offers.find(world, tx, caller, str(process.offered["@id"]))  # hidden since: as unknown
+        _check_target(message.offer, process.dataset)
     heard = _apply(heard, message)
     kept = await keep(world, tx, TALK, process, heard, step_in(world, heard, message, len(wire.write(message))))
     if is_final(TALK, kept):
@@ -151,9 +154,17 @@ def _apply(process: Negotiation, message: NegotiationMessage) -> Negotiation:
             _check_target(message.offer, process.dataset)
             return replace(process, offer=message.offer)
         case ContractAgreement():
-            return replace(process, agreement=message.agreement)
+            return replace(process, agreement=message.agreement, purpose=_purposes(message.agreement))
         case _:
             return process
+
+
+def _purposes(terms: Json) -> tuple[str, ...]:
+    """What an offer or agreement declares; one that cannot be read declares nothing, and is refused by the decider."""
+    try:
+        return purposes_of(parse_policy(terms))
+    except Invalid:
+        return ()
 
 
 def _same_pids(process: Negotiation, message: NegotiationMessage) -> Negotiation:
@@ -194,6 +205,8 @@ async def moved(world: World, tx: Transaction, before: Negotiation | None, after
         if state != S.TERMINATED:
             tx.put(await _agreement(world, tx, after, phase))
         return after
+    if stored.negotiation != after.id and state == S.TERMINATED:
+        return after  # an id that was taken is no reason to go on with this one
     if stored.negotiation != after.id:
         raise Malformed("This agreement id is in use.", next="Mint a new id for each agreement.", where="/agreement/@id")
     if stored.state != phase:
@@ -227,9 +240,10 @@ def speaking(process: Negotiation, kind: M, content: Json) -> Negotiation:
     """What a message of ours puts on record at our end, from the moment it is posted."""
     match kind:
         case M.REQUEST:
-            return replace(process, asked=content["offer"], offer=content["offer"])
+            return replace(process, asked=content["offer"], offer=content["offer"], purpose=_purposes(content["offer"]))
         case M.OFFER:
-            return replace(process, offer=content["offer"], offered_again=True)
+            again = bool(process.place.state)  # an offer out of the blue answers nothing yet
+            return replace(process, offer=content["offer"], offered_again=again)
         case M.AGREEMENT:
             return replace(process, agreement=content["agreement"], purpose=purposes_of(parse_policy(content["agreement"])))
         case _:
@@ -270,16 +284,23 @@ async def _say_first(world: World, process: Negotiation, move: Move) -> Negotiat
     return said
 
 
-async def act(world: World, pid: str, move: Move) -> Negotiation:
-    """Send a message that the operator wants: accept, counter, offer again, terminate.  Illegal when the table forbids it."""
+async def act(world: World, pid: str, move: Move, *, grant: str = "", view: str = "") -> Negotiation:
+    """Send a message that the operator wants: accept, counter, offer again, terminate.  Illegal when the table forbids it.
 
-    async def work(tx: Transaction) -> tuple[Negotiation, str]:
-        process = await _ours(tx, pid)
-        said, letter = await say(world, tx, TALK, replace(process, waits_for="", why_waiting=()), move)
-        return said, letter.id
+    A termination waits for the answer to what is under way.  `grant` and `view` are what an unasked offer turned out to be.
+    """
 
-    said, letter_id = await transact(world, work)
-    await world.store.release([letter_id])
+    async def work(tx: Transaction) -> tuple[Negotiation, list[str]]:
+        process = replace(await _ours(tx, pid), waits_for="", why_waiting=())
+        process = replace(process, grant=process.grant or grant, view=process.view or view)
+        if move.message == M.TERMINATE:
+            said, letter = await end(world, tx, TALK, process, move.content)
+        else:
+            said, letter = await say(world, tx, TALK, process, move)
+        return said, [letter.id] if letter else []
+
+    said, letter_ids = await transact(world, work)
+    await world.store.release(letter_ids)
     return said
 
 

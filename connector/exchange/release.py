@@ -15,10 +15,12 @@ from catalog.asset import in_scope
 from catalog.publish import grant_digest_of
 from connector.errors import Denied, Hidden, Unauthenticated
 from connector.ports import Transaction, World
+from connector.protocol.transfer import Message as T
 from connector.protocol.transfer import State as S
 from connector.records import Agreement, Asset, Battery, Decision, Document, Json, Layer, Model, Transfer
 from policies.errors import Invalid
 from policies.odrl import parse_policy
+from policies.terms import grants_named
 from submodels.audience import Release, public_release
 from submodels.documents import PassportDocument
 from submodels.grant import AttributeGrant, parse_grant
@@ -43,10 +45,19 @@ class Permit:
     scope: str
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A pull of a plain asset that is authorised: all of it, there is no attribute grant."""
+
+    transfer: str
+    agreement: Agreement
+    asset: Asset
+
+
 # --- under a contract ----------------------------------------------------------------------------
 
 
-async def authorise(world: World, authorization: str) -> Permit:
+async def authorise(world: World, authorization: str) -> Permit | Whole:
     """Steps 1 to 4 and 6 of the chain; Unauthenticated or Denied (with a decision on record) when one fails."""
     now = world.clock.now()
     transfer_id, generation, consumer = world.tokens.read(authorization, now)
@@ -60,7 +71,9 @@ async def authorise(world: World, authorization: str) -> Permit:
         await _deny(world, refusal(
             world, about, consumer, "agreement", RETIRED, _retired(world, agreement, now)
         ), "Negotiate a new agreement.")  # fmt: skip
-    if process.generation != generation or process.place.state != S.STARTED:
+    # the newest token travels in a start message only: whoever holds it has got that message, answered or not
+    started = process.place.state == S.STARTED or process.place.sent == T.START
+    if process.generation != generation or not started:
         state = process.place.state if process.place.state != S.STARTED else "STARTED with a newer token"
         await _deny(world, refusal(
             world, about, consumer, "transfer", "transfer.not.started", f"The transfer is {state}."
@@ -69,9 +82,33 @@ async def authorise(world: World, authorization: str) -> Permit:
         await _deny(world, refusal(
             world, about, consumer, "agreement", "agreement.not.in.force", f"The agreement is {agreement.state}."
         ), "Negotiate a new agreement.")  # fmt: skip
+    if not agreement.scope:
+        asset = await _plain(world, about, agreement)
+        await _still_allowed(world, about, agreement, "", now)
+        return Whole(process.id, agreement, asset)
     grant = await _bound(world, about, agreement)
-    await _still_allowed(world, about, agreement, grant, now)
+    await _still_allowed(world, about, agreement, grant.digest, now)
     return Permit(process.id, agreement, grant, agreement.scope)
+
+
+async def _plain(world: World, about: str, agreement: Agreement) -> Asset:
+    """The plain asset that is the agreement's target; neither side may have named a grant, and the operator must allow it."""
+    async with world.store.transaction() as tx:
+        asset = await tx.get(Asset, agreement.dataset)
+    whole = agreement.policy.get("target") == agreement.dataset and not agreement.grant and not _names_grant(agreement)
+    if asset is None or asset.form != "plain" or not whole or world.sources is None:
+        gone = "It is served no more." if whole else "Its agreement names an attribute grant, and it has none."
+        refused = refusal(world, about, agreement.peer, "asset", "asset.gone" if whole else "grant.mismatch", gone)
+        await _deny(world, refused, "Ask for the catalog again.")
+    assert asset is not None  # noqa: S101 - _deny raised
+    return asset
+
+
+def _names_grant(agreement: Agreement) -> bool:
+    try:
+        return bool(grants_named(parse_policy(agreement.policy)))
+    except Invalid:
+        return True
 
 
 async def _bound(world: World, about: str, agreement: Agreement) -> AttributeGrant:
@@ -89,13 +126,13 @@ async def _bound(world: World, about: str, agreement: Agreement) -> AttributeGra
     return grant
 
 
-async def _still_allowed(world: World, about: str, agreement: Agreement, grant: AttributeGrant, now: datetime) -> None:
+async def _still_allowed(world: World, about: str, agreement: Agreement, grant: str, now: datetime) -> None:
     caller = await world.identity.caller(agreement.peer)
     if caller is None:
         unknown = refusal(world, about, agreement.peer, "identity", "peer.blocked", "You are no longer a trusted peer of this node.")
         await _deny(world, unknown, "Ask its operator.")
         return
-    facts = gather(caller, grant=grant.digest)
+    facts = gather(caller, grant=grant)
     verdict = judge(agreement.policy, facts, now, agreement.signed)
     if not verdict.allowed:
         await _deny(
@@ -133,7 +170,7 @@ async def refuse_path(world: World, permit: Permit, wanted: str) -> None:
     refused = refusal(
         world, f"pull {permit.transfer}", permit.agreement.peer, "grant", "grant.path", f'{wanted} is not in "{view}".'
     )
-    await _deny(world, refused, "Ask for a path of your view, or negotiate another view: catalog.")
+    await _deny(world, refused, "Ask for a path of your view, or negotiate another view (your catalog command lists them).")
 
 
 async def _deny(world: World, refused: Decision, next: str) -> None:
@@ -233,4 +270,4 @@ def manifest(world: World, permit: Permit) -> Json:
     }
 
 
-__all__ = ["Asset", "Permit", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "operator", "preview", "public"]
+__all__ = ["Asset", "Permit", "Whole", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "operator", "preview", "public"]

@@ -26,8 +26,10 @@ from . import compose, negotiate
 from .conversation import (
     Outcome,
     Talk,
+    begun,
     check_callback,
     check_quota,
+    end,
     hear,
     is_final,
     keep,
@@ -70,7 +72,7 @@ async def receive(world: World, caller: Caller, message: TransferMessage, pid: s
 async def read(world: World, caller: Caller, pid: str) -> TransferAck:
     """The state of a transfer, for its other side."""
     async with world.store.transaction() as tx:
-        process: Transfer = await known(tx, TALK, caller, pid)
+        process: Transfer = await begun(tx, TALK, caller, pid)
     return ack(process)
 
 
@@ -186,7 +188,7 @@ async def _retired_by_peer(world: World, tx: Transaction, process: Transfer) -> 
     """The peer says that the whole agreement is over: so it is here, from now on (retiring is open to both sides)."""
     agreement = await tx.get(Agreement, process.agreement)
     if agreement is not None and agreement.peer == process.peer and agreement.retired is None:
-        why = "; ".join(process.place.reason)[: world.limits.text_bytes]
+        why = reason_of(process.place.reason)[: world.limits.text_bytes]
         tx.put(replace(agreement, retired=world.clock.now(), retired_by=process.peer, retired_why=why))
         tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": process.peer}))
 
@@ -231,17 +233,27 @@ async def request(world: World, agreement_id: str) -> Transfer:
 
 
 async def act(world: World, pid: str, message: T, code: str = "", reason: tuple[str, ...] = ()) -> Transfer:
-    """Send what the operator wants: suspend, resume (start), complete, terminate.  Illegal when the table forbids it."""
+    """Send what the operator wants: suspend, resume (start), complete, terminate.  Illegal when the table forbids it.
 
-    async def work(tx: Transaction) -> tuple[Transfer, str]:
+    A termination waits for the answer to what is under way; a consumer resumes only what it suspended itself.
+    """
+    content: Json = {"code": code, "reason": list(reason)}
+
+    async def work(tx: Transaction) -> tuple[Transfer, list[str]]:
         process = await tx.get(Transfer, pid)
         if process is None:
             raise Hidden(f"No transfer {pid} here.", "See transfers.")
-        said, letter = await say(world, tx, TALK, process, Move(message=message, content={"code": code, "reason": list(reason)}))
-        return said, letter.id
+        if message == T.START and process.side == Side.CONSUMER and process.suspended_by == "peer":
+            why = f"Its reason: {'; '.join(process.place.reason) or 'none given'}."
+            raise Illegal("The provider suspended this transfer.", why, "Wait until it resumes, or terminate.", code="transfer.suspended")
+        if message == T.TERMINATE:
+            said, letter = await end(world, tx, TALK, process, content)
+        else:
+            said, letter = await say(world, tx, TALK, process, Move(message=message, content=content))
+        return said, [letter.id] if letter else []
 
-    said, letter_id = await transact(world, work)
-    await world.store.release([letter_id])
+    said, letter_ids = await transact(world, work)
+    await world.store.release(letter_ids)
     return said
 
 
@@ -264,16 +276,16 @@ async def retire(world: World, agreement_id: str, why: str) -> Agreement:
 
 
 async def _end_transfers(world: World, tx: Transaction, agreement: Agreement, why: str) -> list[str]:
+    """Terminate what is open; where something is under way its answer comes first, and pulls are refused from now on."""
     letters = []
     reason = ending(world.me.name, why)
-    for process in await tx.find(Transfer, agreement=agreement.id):
-        if is_final(TALK, process):
-            continue
-        # what is in flight is answered first; the pull itself is refused from now on
-        due = world.clock.now() + timedelta(seconds=0.2) if process.place.waiting else None
-        move = Move(message=T.TERMINATE, content={"code": RETIRED, "reason": reason}, due=due)
-        _, letter = await say(world, tx, TALK, process, move)
-        letters.append(letter.id)
+    for state in ("OPENING", *(state for state in S if state not in FINAL)):
+        after = ""
+        while found := await tx.find(Transfer, after=after, agreement=agreement.id, state=str(state)):
+            after = found[-1].id
+            for process in found:
+                _, letter = await end(world, tx, TALK, process, {"code": RETIRED, "reason": reason})
+                letters += [letter.id] if letter else []
     return letters
 
 

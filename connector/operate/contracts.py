@@ -20,8 +20,8 @@ from connector.protocol.negotiation import Message as M
 from connector.protocol.negotiation import State as S
 from connector.records import Agreement, Asset, Json, Negotiation, Step, Transfer
 from policies.errors import Invalid
-from policies.odrl import parse_policy
-from policies.terms import narrows
+from policies.odrl import parse_policy, render
+from policies.terms import fill, narrows
 
 PATIENCE = 30.0  # seconds that a request waits for a peer to answer
 GLANCE = 0.25  # seconds between two looks when no change is told (the notice is a hint only)
@@ -182,7 +182,7 @@ async def approve(world: World, text: str) -> Negotiation:
 async def accept(world: World, text: str) -> Negotiation:
     """Accept the offer that stands (consumer)."""
     process = await _known(world, text)
-    return await negotiate.act(world, process.id, Move(message=M.ACCEPT))
+    return await negotiate.act(world, process.id, Move(message=M.ACCEPT), **await _unseen(world, process))
 
 
 async def decline(world: World, text: str, reason: str = "") -> Negotiation:
@@ -203,8 +203,10 @@ async def counter(world: World, text: str, *, purpose: Sequence[str] = (), terms
         raise Malformed("A counter needs terms.", next="Give --purpose or --policy FILE.", code="input.missing")
     offer = _with_terms(process.offer, terms) if terms else process.offer
     offer = fit.narrow(offer, purpose) if purpose else offer
-    message = M.REQUEST if process.side == "consumer" else M.OFFER
-    return await negotiate.act(world, process.id, Move(message=message, content={"offer": offer | {"target": process.dataset}}))
+    move = Move(
+        message=M.REQUEST if process.side == "consumer" else M.OFFER, content={"offer": offer | {"target": process.dataset}}
+    )
+    return await negotiate.act(world, process.id, move, **await _unseen(world, process))
 
 
 async def terminate(world: World, text: str, reason: str = "", *, dry_run: bool = False) -> Json:
@@ -251,6 +253,16 @@ async def _known(world: World, text: str) -> Negotiation:
         return await meant(tx, text)
 
 
+async def _unseen(world: World, process: Negotiation) -> dict[str, str]:
+    """The grant and the view's name behind an offer that came unasked: its dataset was never looked up before."""
+    if process.side != "consumer" or process.grant:
+        return {}
+    async with world.store.transaction() as tx:
+        peer = await names.peer(tx, process.peer)
+    found = await catalogs.find(world, peer, process.dataset)
+    return {"grant": await catalogs.grant(world, peer, found.id), "view": found.view}
+
+
 async def _asset(tx: Transaction, text: str) -> Asset:
     exact = await tx.get(Asset, text)
     found = [exact] if exact else [each for each in await tx.find(Asset, view=text) if not each.withdrawn]
@@ -268,8 +280,12 @@ def _ending(code: str, reason: str) -> Move:
 
 
 def _with_terms(offer: Json, terms: Json) -> Json:
+    """The offer under other terms; what they leave open stays as offered, so that both sides name the same in full."""
     kept = {key: value for key, value in offer.items() if key not in ("permission", "prohibition", "obligation")}
-    return kept | rules(terms)
+    try:
+        return kept | rules(render(fill(parse_policy(rules(terms)), parse_policy(rules(offer)))))
+    except Invalid as error:
+        raise Malformed("The terms cannot be read.", error.what, error.next, where=error.where, code="input.invalid") from error
 
 
 def _check_narrower(asked: Json, offered: Json) -> None:

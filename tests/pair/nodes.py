@@ -51,7 +51,6 @@ class End:
 
     name: str
     node: node.Node
-    clock: MovableClock
     wire: Recorder = field(default_factory=Recorder)
 
     @property
@@ -168,11 +167,6 @@ class End:
     async def moves(self, pid: str, verb: str, reason: str = "") -> Transfer:
         return await transfers.move(self.world, pid, verb, reason)
 
-    async def passes(self, **span: float) -> None:
-        """Let time pass, here and wherever this clock is used; this node looks at its letters again."""
-        self.clock.ahead += timedelta(**span)
-        await self.looks()
-
     async def looks(self) -> None:
         """Wake the delivery loop: a letter about nothing that was due before all others."""
         letter = Letter(
@@ -234,11 +228,17 @@ class Stage:
         )
         environ = {"STORE__SYNCHRONOUS": "NORMAL", "OUTBOUND__TIMEOUT": str(timeout), **(settings or {})}
         read = config.load(home, {f"SALTBRIDGE_{key}": value for key, value in environ.items()})
-        end = End(name, node.build(read, decider=decider, clock=self.clock), self.clock)
+        end = End(name, node.build(read, decider=decider, clock=self.clock))
         end.node.dataspace.middlewares.insert(0, end.wire.middleware())
         await self.stack.enter_async_context(node.running(end.node))
         self.ends.append(end)
         return end
+
+    async def passes(self, **span: float) -> None:
+        """Let time pass for every node, and have each look at its letters again."""
+        self.clock.ahead += timedelta(**span)
+        for end in self.ends:
+            await end.looks()
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from connector.protocol.negotiation import Message as M
 from connector.records import Agreement, Json, Negotiation
 
 from .nodes import DISMANTLING, Pair, Stage
-from .terms import GRANT, LONGER, OTHERS, PURPOSE, only
+from .terms import GRANT, LONGER, OTHERS, PURPOSE, SHORTER, only
 
 REQUEST, OFFER, AGREEMENT, VERIFICATION, TERMINATION = (
     "ContractRequestMessage", "ContractOfferMessage", "ContractAgreementMessage", "ContractAgreementVerificationMessage",
@@ -25,7 +26,7 @@ ACCEPTED, FINALIZED = "ContractNegotiationEventMessage:ACCEPTED", "ContractNegot
 
 def _constraints(agreement: Agreement) -> dict[str, Any]:
     [rule] = agreement.policy["permission"]
-    return {each["leftOperand"].rpartition("/")[2]: each["rightOperand"] for each in rule["constraint"]}
+    return {re.split("[/:]", each["leftOperand"])[-1]: each["rightOperand"] for each in rule["constraint"]}
 
 
 async def _same_end(pair: Pair, pid: str, state: str) -> tuple[Negotiation, Negotiation]:
@@ -67,6 +68,12 @@ async def test_many_negotiations_at_once_all_end_finalized(pair: Pair) -> None:
     assert {each.state for each in await pair.maker.every(Agreement)} == {"FINALIZED"}
 
 
+async def test_a_narrower_request_is_agreed_as_asked(pair: Pair) -> None:
+    agreed = await pair.recycler.agrees(pair.maker, terms=SHORTER)
+    assert _constraints(agreed)["dateTime"] == "2027-01-31T23:59:59Z"
+    assert _constraints(agreed)["role"] == "recycler", "what was not mentioned stays as offered"
+
+
 async def test_narrowing_the_purpose_ends_in_the_agreement(stage: Stage, pair: Pair) -> None:
     await offers.offer(pair.maker.world, replace(DISMANTLING, purposes=("dismantling", "recycling")))
     agreed = await pair.recycler.agrees(pair.maker, purpose=["recycling"])
@@ -77,6 +84,16 @@ async def test_narrowing_the_purpose_ends_in_the_agreement(stage: Stage, pair: P
 
 
 # --- six messages --------------------------------------------------------------------------------
+
+
+async def test_wider_terms_are_answered_with_the_offer_which_is_accepted_when_it_is_within_what_was_asked(pair: Pair) -> None:
+    asked = await pair.recycler.asks(pair.maker, terms=LONGER, as_is=True)
+    ours, theirs = await _same_end(pair, asked.id, "FINALIZED")
+    assert pair.maker.wire.types() == [REQUEST, ACCEPTED, VERIFICATION]
+    assert pair.recycler.wire.types() == [OFFER, AGREEMENT, FINALIZED]
+    agreed = await pair.recycler.agreement(ours.agreement["@id"])
+    assert _constraints(agreed)["dateTime"] == "2027-12-31T23:59:59Z"
+    assert ours.agreement == theirs.agreement
 
 
 async def test_an_offer_other_than_asked_waits_for_the_consumers_operator(pair: Pair) -> None:
@@ -102,6 +119,14 @@ async def test_wider_terms_asked_again_end_it_and_name_the_constraint(pair: Pair
     assert (ours.place.by, theirs.place.by) == ("peer", "us")
     assert await pair.recycler.every(Agreement) == await pair.maker.every(Agreement) == []
     assert pair.recycler.wire.types() == [OFFER, TERMINATION]
+
+
+async def test_the_original_terms_asked_after_the_counter_offer_are_agreed(pair: Pair) -> None:
+    asked = await pair.recycler.asks(pair.maker, terms=OTHERS, as_is=True)
+    await pair.recycler.waits(asked.id)
+    await contracts.counter(pair.recycler.world, asked.id, terms=SHORTER)
+    ours, _ = await _same_end(pair, asked.id, "FINALIZED")
+    assert _constraints(await pair.recycler.agreement(ours.agreement["@id"]))["dateTime"] == "2027-01-31T23:59:59Z"
 
 
 async def test_a_request_for_another_grant_is_terminated_as_such(pair: Pair) -> None:
@@ -141,6 +166,16 @@ async def test_an_unasked_offer_is_stored_and_never_accepted_by_itself(pair: Pai
     assert [each["id"] for each in await contracts.list_negotiations(pair.recycler.world, waiting=True)] == [ours.id]
 
 
+async def test_an_unasked_offer_that_the_operator_accepts_is_finalized(pair: Pair) -> None:
+    _, ours = await _proposed(pair)
+    await contracts.accept(pair.recycler.world, ours.id)
+    await _same_end(pair, ours.id, "FINALIZED")
+    [mine], [yours] = await pair.recycler.every(Agreement), await pair.maker.every(Agreement)
+    assert mine.policy == yours.policy
+    assert mine.purpose == yours.purpose == ("dismantling",)
+    assert pair.recycler.wire.types() == [OFFER, AGREEMENT, FINALIZED]
+
+
 async def test_an_unasked_offer_that_the_operator_declines_ends_with_the_reason_on_both_sides(pair: Pair) -> None:
     _, ours = await _proposed(pair)
     await contracts.decline(pair.recycler.world, ours.id, "We have enough batteries.")
@@ -148,6 +183,36 @@ async def test_an_unasked_offer_that_the_operator_declines_ends_with_the_reason_
     assert ours.place.code == theirs.place.code == "offer.declined"
     assert ours.place.reason == theirs.place.reason == ("We have enough batteries.",)
     assert (ours.place.by, theirs.place.by, ours.waits_for) == ("us", "peer", "")
+
+
+async def test_an_unasked_offer_that_nobody_answers_is_dropped_after_seven_days(pair: Pair) -> None:
+    _, ours = await _proposed(pair)
+    await pair.stage.passes(days=6, hours=23)
+    await pair.recycler.agrees(pair.maker)  # the loop has looked at everything that is due
+    assert (await pair.recycler.negotiation(ours.id)).place.state == "OFFERED"
+    await pair.stage.passes(hours=2)
+    ours, theirs = await _same_end(pair, ours.id, "TERMINATED")
+    assert ours.place.code == theirs.place.code == "offer.unanswered"
+    assert "7 days" in " ".join(theirs.place.reason)
+    assert ours.waits_for == ""
+
+
+async def test_an_unasked_offer_may_be_countered_and_is_then_no_longer_dropped(pair: Pair) -> None:
+    _, ours = await _proposed(pair)
+    await contracts.counter(pair.recycler.world, ours.id, terms=SHORTER)
+    await _same_end(pair, ours.id, "FINALIZED")
+    await pair.stage.passes(days=8)
+    await pair.recycler.agrees(pair.maker)
+    assert (await pair.recycler.negotiation(ours.id)).place.state == "FINALIZED"
+
+
+async def test_wider_terms_asked_after_an_unasked_offer_are_answered_with_it_once(pair: Pair) -> None:
+    _, ours = await _proposed(pair)
+    await contracts.counter(pair.recycler.world, ours.id, terms=OTHERS)
+    await pair.recycler.until(ours.id, lambda it: it.place.state == "OFFERED" and it.waits_for and it.asked, Negotiation)
+    await contracts.counter(pair.recycler.world, ours.id, terms=OTHERS)
+    ours, _ = await _same_end(pair, ours.id, "TERMINATED")
+    assert ours.place.code == "terms.not.narrower"
 
 
 # --- an operator's word --------------------------------------------------------------------------
@@ -207,7 +272,9 @@ class Forger(ProductDecider):
         ({"target": "battery.EV-72.000017." + "A" * 43}, "target is"),
         ({"assigner": "did:web:somebody.example"}, "assigner is"),
         ({"assignee": "did:web:somebody.example"}, "assignee is"),
+        ({"permission": [{"action": "use"}]}, "is missing"),
         ({"prohibition": [{"action": "use"}]}, "prohibition"),
+        (SHORTER, "is missing"),
     ],
 )
 async def test_an_agreement_that_differs_is_terminated_by_the_consumer_naming_the_difference(
@@ -224,3 +291,16 @@ async def test_an_agreement_that_differs_is_terminated_by_the_consumer_naming_th
     assert (ours.place.by, theirs.place.by) == ("us", "peer")
     assert named in " ".join(theirs.place.reason)
     assert {each.state for end in (maker, recycler) for each in await end.every(Agreement)} == {"TERMINATED"}
+
+
+async def test_an_agreement_id_that_is_in_use_is_refused(stage: Stage) -> None:
+    maker, recycler = await stage.start("maker", decider=Forger({"@id": "urn:uuid:one-for-all"})), await stage.start("recycler")
+    await maker.knows(recycler, role="recycler")
+    await recycler.knows(maker)
+    await maker.stock(DISMANTLING)
+    await recycler.agrees(maker)
+    asked = await recycler.asks(maker)
+    ours = await recycler.negotiation_is(asked.id, "REQUESTED", "TERMINATED")
+    await maker.negotiation_is(ours.peer_pid, "TERMINATED")
+    [agreed] = await recycler.every(Agreement)
+    assert agreed.state == "FINALIZED"
