@@ -79,6 +79,7 @@ class Note:
     event: str
     subject: str
     data: Json = field(default_factory=dict)
+    beside: Json = field(default_factory=dict)  # for the log and the metrics only; never chained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

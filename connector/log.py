@@ -16,10 +16,16 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import TextIO
 
+from .evidence import Note
 from .text import clean, utc
 
 SECRET = re.compile(r"token|secret|password|authorization|api.?key|private", re.IGNORECASE)
+DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{79}|[A-Za-z0-9_-]{43}")  # digests and fingerprints stand in the audit chain
 PLAIN = re.compile(r"[\w.:/%+\-~@|]+")
+
+# What the subject of a note is called, by the first word of its event; other nouns are called what they are.
+_SUBJECTS = {"negotiation": "process", "transfer": "process", "pull": "battery", "received": "agreement"}
+_ABOUT = {"transfer": "process"}  # so that all lines of a process are found by one word
 
 _logger = logging.getLogger("saltbridge")
 
@@ -33,6 +39,23 @@ def event(name: str, /, level: int = logging.INFO, **fields: object) -> None:
 def failure(name: str, error: BaseException, /, **fields: object) -> None:
     """The same for a bug: with the traceback, which goes nowhere else."""
     _logger.error(name, exc_info=error, extra={"fields": fields})
+
+
+def note(told: Note) -> None:
+    """The line of something that was committed: `negotiation.state process=... peer=... state=AGREED was=REQUESTED decision=d-...`."""
+    noun, _, what = told.event.partition(".")
+    fields: dict[str, object] = {_SUBJECTS.get(noun, noun): told.subject}
+    if what == "state":
+        data = told.data
+        fields |= {"peer": data["peer"], "state": data["to"], "was": data["from"], "side": data["side"], "by": data["by"], **told.beside}
+    else:
+        fields |= {_ABOUT.get(name, name): value for name, value in told.data.items() if _worth_a_line(value)}
+    if _logger.isEnabledFor(logging.INFO):
+        _logger.info(told.event, extra={"fields": fields})
+
+
+def _worth_a_line(value: object) -> bool:
+    return isinstance(value, int) or (isinstance(value, str) and not DIGEST.fullmatch(value))
 
 
 def configure(form: str = "text", level: int = logging.INFO, stream: TextIO | None = None) -> None:

@@ -10,16 +10,21 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from aiohttp import web
 
+from connector import certificates, log
 from connector.certificates import client_context, server_context
 from connector.config import Config, read_token
 from connector.dataplane.sources import HttpSources
 from connector.dataplane.tokens import HmacTokens
+from connector.errors import Misconfigured
 from connector.exchange import deliver
 from connector.exchange.decide import ProductDecider
+from connector.http import metrics
 from connector.http.app import dataspace_app, listen, operator_app
 from connector.http.manage import routes
 from connector.http.outbound import Outbound
@@ -27,7 +32,9 @@ from connector.http.peer import HttpCourier
 from connector.http.settings import Settings
 from connector.identity import keys
 from connector.identity.static import StaticIdentity, card
+from connector.meter import Meter
 from connector.ports import Clock, Decider, Identity, Limits, Me, Store, SystemClock, World
+from connector.records import Note
 from connector.storage.sqlite import open_sqlite
 from policies.operands import canonical
 
@@ -58,7 +65,8 @@ def build(
     me = Me(
         id=config.participant.id, name=config.participant.name, public_url=config.dataspace.public_url, wishes=config.participant.claims
     )
-    store = _store(config, clock)
+    store, meter = _store(config, clock), Meter()
+    store.told = partial(_tell, meter)
     identity = identity or StaticIdentity(store, clock, ring.dsp, me)
     outbound = Outbound(
         allow_private=config.outbound.allow_private, timeout=config.outbound.timeout, max_bytes=config.outbound.max_bytes, tls=trust
@@ -74,7 +82,27 @@ def build(
         card=lambda: card(me, ring.dsp), token=token, hosts=config.operator.known_hosts,
         upload_bytes=config.limits.upload_bytes,
     )  # fmt: skip
-    return Node(world, config, outbound, dataspace_app(world, settings), operator_app(world, settings, routes(world, settings.card)))
+    roads = [*routes(world, settings.card), *metrics.routes(world, meter, partial(_days_left, config))]
+    dataspace, operator = dataspace_app(world, settings), operator_app(world, settings, roads)
+    for app, listener in ((dataspace, "dataspace"), (operator, "operator")):
+        app.middlewares.insert(0, metrics.counted(meter, listener))
+    return Node(world, config, outbound, dataspace, operator)
+
+
+def _tell(meter: Meter, note: Note) -> None:
+    """What is committed gets its line in the log and its place in the numbers."""
+    log.note(note)
+    meter.hear(note)
+
+
+def _days_left(config: Config, now: datetime) -> metrics.Days:
+    """How long the certificates still serve; a file that cannot be read has no number (doctor says why)."""
+    left: dict[str, float] = {}
+    for listener, section in (("dataspace", config.dataspace), ("operator", config.operator)):
+        chain = config.path(section.tls_cert)
+        with contextlib.suppress(Misconfigured):
+            left |= {listener: certificates.read(chain).left(now) / timedelta(days=1)} if chain else {}
+    return {"certificate": left}
 
 
 def _store(config: Config, clock: Clock) -> Store:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -81,6 +81,8 @@ class Transaction(Protocol):
 
 
 class Store(Protocol):
+    told: Callable[[Note], None]  # is called with each note once it is committed; raises nothing
+
     async def open(self) -> None:
         """Be ready to serve; Misconfigured when the database cannot.  A store may have been opened when it was made."""
 

@@ -46,6 +46,7 @@ NO_KIND = "document of no kind"
 TWO_KINDS = "document of two kinds"
 EXTERNAL = "external URL"
 MISSHAPEN = "not of the element's kind"
+NONE = "none"  # the class of what has none
 
 _EXTERNAL = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:|[/\\]{2})")  # a scheme, or an address without one
 
@@ -80,6 +81,11 @@ class Redacted:
     def withheld(self) -> tuple[Withheld, ...]:
         """What stayed behind, made when asked for: a pull rarely does."""
         return self.tally.withheld() if self.tally else ()
+
+    @property
+    def withheld_by_class(self) -> Mapping[str, int]:
+        """How many element paths (and documents) stayed behind, by class; `none` for what has no class."""
+        return self.tally.by_class() if self.tally else {}
 
 
 def select(passport: Passport, release: Release) -> Redacted:
@@ -160,6 +166,12 @@ class Tally:
     def keep_document(self, part: str, pointer: str, kind: str, reason: str) -> None:
         known = KINDS.get(kind)
         self.others[part, pointer, known.annex if known else (), reason, known.audience if known else None] += 1
+
+    def by_class(self) -> Mapping[str, int]:
+        counted = Counter(audience.value if audience else NONE for _, _, audience in self.kept)
+        for part, _, _, _, audience in self.others:
+            counted[audience.value if audience else NONE] += part != "handover"  # an entry goes with its document
+        return counted
 
     def withheld(self) -> tuple[Withheld, ...]:
         kept = ((place, place.element.annex if place.element else (), why, who, n) for (place, why, who), n in self.kept.items())

@@ -254,6 +254,7 @@ async def keep(
                 event=f"{talk.name}.state",
                 subject=after.id,
                 data={"from": was, "to": after.place.state, "peer": after.peer, "side": after.side, "by": after.place.by or "us"},
+                beside={"code": after.place.code, "decision": after.decision},
             )
         )
     return after

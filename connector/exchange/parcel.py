@@ -153,7 +153,7 @@ async def _receipted(world: World, permit: release.Permit, redacted: Redacted, p
     }  # fmt: skip
 
     async def work(tx: Transaction) -> None:
-        tx.note(Note(event="pull", subject=redacted.battery, data=data))
+        tx.note(Note(event="pull", subject=redacted.battery, data=data, beside={"withheld": redacted.withheld_by_class}))
 
     await transact(world, work)
     headers = {

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,7 +24,7 @@ from .form import instant, key_text, micros, with_nul
 from .outbox import Outbox
 from .server import TROUBLES, Server, misconfigured
 from .snapshots import Readers, Snapshot
-from .work import UnitOfWork, Work
+from .work import UnitOfWork, Work, nobody
 from .writers import Writer
 
 log = logging.getLogger("saltbridge.store")
@@ -56,6 +56,7 @@ class PostgresStore:
         self, url: str, clock: Clock, *, writer: str = "", lease: timedelta = timedelta(seconds=30), synchronous: str = "FULL",
         quote_every: timedelta = timedelta(minutes=10),
     ) -> None:  # fmt: skip
+        self.told: Callable[[Note], None] = nobody
         self._database = Server(url, synchronous)
         self._clock = clock
         self._quote_every = quote_every.total_seconds()
@@ -188,7 +189,9 @@ class PostgresStore:
             return
         self._purged = now if purge else self._purged
         self._outbox.committed(batch, under)
-        for (_, committed), refused in zip(pending, batch.refused, strict=True):
+        for (work, committed), refused in zip(pending, batch.refused, strict=True):
+            if refused is None:
+                work.tell(self.told)
             if committed.done():
                 continue
             if refused is None:

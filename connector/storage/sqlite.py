@@ -13,13 +13,13 @@ import itertools
 import json
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
 from connector.ports import Clock, Conflict, Replayed, Transaction
-from connector.records import AuditEntry, Letter
+from connector.records import AuditEntry, Letter, Note
 
 from . import sql
 from .chain import Entry, link, stamp
@@ -27,7 +27,7 @@ from .file import FileLock, open_file, trouble
 from .form import Row, instant, key_rows, load, micros
 from .recent import Recent
 from .schedule import Schedule
-from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work
+from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work, nobody
 
 _TEXTS = {name: query.text for name, query in sql.load().items()}
 _PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
@@ -56,6 +56,7 @@ class SqliteStore:
     def __init__(
         self, connection: sqlite3.Connection, clock: Clock, *, writer: str, lease: timedelta, lock: FileLock | None = None
     ) -> None:
+        self.told: Callable[[Note], None] = nobody
         self._connection = connection
         self._clock = clock
         self._lease = lease // timedelta(microseconds=1)
@@ -114,6 +115,7 @@ class SqliteStore:
                 self._remember(work)
                 self._reschedule(work, now)
                 committed.set_result(None)
+                work.tell(self.told)
             else:
                 committed.set_exception(refused)
 

@@ -7,7 +7,7 @@ nonces, writes, blobs, letters, notes and raises Replayed or Conflict before any
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar, cast
@@ -65,6 +65,10 @@ class Drop:
     id: str
 
 
+def nobody(_: Note) -> None:
+    """Nobody listens to what is committed."""
+
+
 @dataclass(slots=True)
 class Work:
     """What one transaction wants written."""
@@ -74,6 +78,11 @@ class Work:
     blobs: dict[str, bytes] = field(default_factory=dict)
     letters: list[Post | Replace | Drop] = field(default_factory=list)
     notes: list[tuple[Note, str]] = field(default_factory=list)
+
+    def tell(self, told: Callable[[Note], None]) -> None:
+        """Say what was noted, once it is committed."""
+        for note, _ in self.notes:
+            told(note)
 
     def empty(self) -> bool:
         return not (self.nonces or self.writes or self.blobs or self.letters or self.notes)
