@@ -22,6 +22,8 @@ GRANT_PREFIX = "sha-256:"
 
 def same_terms(a: Policy, b: Policy) -> tuple[str, ...]:
     """What `b` says differently from `a`, in words; empty when they mean the same, however they are spelled."""
+    if _word_by_word(a, b):
+        return ()
     differences = [] if a.profile == b.profile else ["the profile differs"]
     for kind, ours, theirs in _kinds(a, b):
         if sorted(map(_key, ours)) == sorted(map(_key, theirs)):
@@ -38,6 +40,8 @@ def narrows(requested: Policy, offered: Policy) -> tuple[str, ...]:
 
     Prohibitions and obligations have to be the same; a permission may have stronger and further constraints.
     """
+    if _word_by_word(requested, offered):
+        return ()
     reasons = [] if requested.profile == offered.profile else ["the profile differs"]
     for kind, asked, given in _kinds(requested, offered)[1:]:
         if sorted(map(_key, asked)) != sorted(map(_key, given)):
@@ -55,6 +59,8 @@ def fill(requested: P, offered: Policy) -> P:
     A constraint counts as mentioned when the request bounds the same operand from the same side.  What is mentioned
     stays as requested; whether it may is for `narrows` to say.  Id, parties and target stay the request's.
     """
+    if _word_by_word(requested, offered):
+        return requested
     return replace(
         requested,
         profile=requested.profile or offered.profile,
@@ -91,6 +97,12 @@ def grant_mismatch(requested: Policy, offered: Policy) -> bool:
 
 
 # --- differences ---------------------------------------------------------------------------------
+
+
+def _word_by_word(a: Policy, b: Policy) -> bool:
+    """The common case, a request for what was offered: nothing is compared term by term then."""
+    rules = a.permissions == b.permissions and a.prohibitions == b.prohibitions and a.obligations == b.obligations
+    return rules and a.profile == b.profile
 
 
 def _kinds(a: Policy, b: Policy) -> list[tuple[str, Sequence[Rule | Duty], Sequence[Rule | Duty]]]:

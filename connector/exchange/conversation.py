@@ -83,7 +83,7 @@ def position(talk: Talk, process: Negotiation | Transfer) -> Position:
 def at(place: Place, where: Position, **changes: Any) -> Place:
     """The place after a move of the machine."""
     return replace(
-        place, state=where.state or "", sent=where.sent or "", waiting=where.waiting, last=where.last or "", **changes
+        place, state=str(where.state or ""), sent=str(where.sent or ""), waiting=where.waiting, last=where.last or "", **changes
     )
 
 
