@@ -6,6 +6,7 @@ that `saltbridge --help` stays instant.  It knows no terminal and no record.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 
@@ -13,6 +14,8 @@ LIMIT = 2048  # characters of foreign text that are kept (decisions.md, *Foreign
 
 # Cc control (escape among them), Cf format (bidi, zero width), Cs surrogate, Co private, Zl and Zp separators.
 _HARMFUL = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+_DIGEST = re.compile(r"(?<=[.:])([\w-]{8})[\w-]{35}(?![\w-])", re.ASCII)
 
 
 def clean(text: object, limit: int = LIMIT) -> str:
@@ -66,6 +69,11 @@ def local(instant: datetime | str) -> str:
     """An instant as a person reads it: local time with its offset, to the second."""
     moment = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %z")
+
+
+def brief(text: str) -> str:
+    """Text in which a digest of a view (43 characters after `.` or `:`) is told by its first eight: `model.EV-72.S7_RfIfX…`."""
+    return _DIGEST.sub(r"\1…", text)
 
 
 def short(id: str) -> str:

@@ -10,19 +10,15 @@ from .facts import Facts
 from .imply import flat
 from .odrl import Condition, Constraint, Duty, Logical, Policy, Rule, action_of, spelled
 from .operands import DATE_TIME, GRANT, IN_FORCE, MEMBERSHIP, PARTICIPANT, PURPOSE, PURPOSES, ROLE, ROLES, instant, operand, period
-from .terms import grants_named
 
-EVERYONE = "everyone, no contract"
+EVERYONE = "everyone, by contract"
+NO_CONTRACT = "everyone, no contract"  # what is no offer at all: what the law makes public
 
 
 def in_words(policy: Policy) -> str:
-    """Terms on one line: "to recyclers · for dismantling · to 2027-12-31", "to second life · 30 days", "everyone, no contract".
-
-    A foreign offer without any condition and without a grant of ours is "everyone": there a contract is needed.
-    """
+    """Terms on one line: "to recyclers · for dismantling · to 2027-12-31", "to second life · 30 days", "everyone, by contract"."""
     permissions = [_permission(rule) for rule in policy.permissions]
-    wide_open = EVERYONE if grants_named(policy) or not policy.id else "everyone"
-    parts = [" or else ".join(dict.fromkeys(text or wide_open for text in permissions)) or "nothing is permitted"]
+    parts = [" or else ".join(dict.fromkeys(text or EVERYONE for text in permissions)) or "nothing is permitted"]
     parts += [_prohibition(rule) for rule in policy.prohibitions]
     parts += [_duty(duty) for duty in policy.obligations]
     return " · ".join(parts)

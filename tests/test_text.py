@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connector.text import clean, duration, short, size, utc
+from connector.text import brief, clean, duration, short, size, utc
 
 
 @given(st.text(max_size=400))
@@ -56,6 +56,18 @@ def test_durations_have_units(seconds: float, text: str) -> None:
 
 def test_instants_are_utc_for_programs() -> None:
     assert utc(datetime(2026, 11, 24, 12, 0, 0, 123456, tzinfo=UTC)) == "2026-11-24T12:00:00.123Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (f"model.EV-72.S7_RfIfX{'a' * 35}", "model.EV-72.S7_RfIfX…"),
+        (f"grant eq sha-256:{'b' * 43}   is sha-256:{'c' * 43}", "grant eq sha-256:bbbbbbbb…   is sha-256:cccccccc…"),
+        (f"sha-256:{'b' * 42} x.{'b' * 44} {'b' * 43}", f"sha-256:{'b' * 42} x.{'b' * 44} {'b' * 43}"),
+    ],
+)
+def test_a_digest_is_told_by_its_beginning(text: str, told: str) -> None:
+    assert brief(text) == told
 
 
 def test_process_ids_are_shortened_and_other_ids_are_not() -> None:

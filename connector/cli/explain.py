@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from connector.text import brief, short
+
 from . import table
 from .client import Client, part
 from .table import instant
@@ -38,19 +40,29 @@ def explain(
 def lines(told: dict[str, Any]) -> Iterator[str]:
     """The decision as text: the question, the answer, the tree."""
     yield f"{told['id']} · {told['outcome']} · {told['code']}"
-    yield f"  asked   {told['question']} for {told['peer_name']}, {told['about']}"
+    yield f"  asked   {told['question']} for {told['peer_name']} · {_about(told)}"
     yield f"  when    {instant(told['at'])}"
     for reason in told["reasons"]:
-        yield f"  why     {reason}"
+        yield f"  why     {brief(reason)}"
     yield from tree(told["tree"])
     if told["facts"]:
         yield "  facts"
         for operand, fact in told["facts"].items():
             until = f", until {instant(fact['until'])}" if fact.get("until") else ""
-            yield f"    {_short(operand)} = {', '.join(fact['values'])}   from {fact.get('source') or 'nobody'}{until}"
+            yield f"    {_short(operand)} = {brief(', '.join(fact['values']))}   ({fact.get('source') or 'nobody says so'}{until})"
     if "replay" in told:
         again = told["replay"]
         yield f"  replay  {_replayed(again)}"
+
+
+def _about(told: dict[str, Any]) -> str:
+    """`negotiation 90f6d717 (907b0dc4 there) · dismantling · model EV-72`, as much of it as is still known."""
+    process = told.get("process") or {}
+    if not process:
+        kind, _, id = str(told["about"]).partition(" ")
+        return f"{kind} {short(id)}".strip()
+    theirs = f" ({short(process['peer_pid'])} there)" if process["peer_pid"] else ""
+    return " · ".join(text for text in (f"{process['kind']} {short(process['id'])}{theirs}", process["title"]) if text)
 
 
 def tree(root: dict[str, Any]) -> Iterator[str]:
@@ -71,7 +83,7 @@ def _condition(condition: dict[str, Any], depth: int) -> Iterator[str]:
     if "constraint" in condition:
         values = f"   is {', '.join(condition['values'])} ({condition.get('source') or 'nobody says so'})" if "values" in condition else ""
         note = f"   {condition['note']}" if condition.get("note") else ""
-        yield f"{' ' * depth}{sign} {condition['constraint']}{values}{note}"
+        yield f"{' ' * depth}{sign} {brief(condition['constraint'] + values)}{note}"
         return
     for connective, members in condition.items():
         if isinstance(members, list):

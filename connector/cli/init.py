@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -44,7 +45,8 @@ def init(
     operator_port: Annotated[int, typer.Option("--operator-port", min=0, max=65535, help="Operator port; the next one when left out.")] = 0,
     public_url: Annotated[str, typer.Option("--public-url", help="Where peers reach this node, e.g. https://maker.example")] = "",
     allow_private: Annotated[
-        list[str] | None, typer.Option("--allow-private", metavar="NETWORK", help="Private network it may call; repeatable.")
+        list[str] | None,
+        typer.Option("--allow-private", metavar="NETWORK", help="Private network it may call, like 127.0.0.0/8; repeatable."),
     ] = None,
     claim: Annotated[
         list[str] | None, typer.Option("--claim", metavar="NAME=VALUE", help="What peers are asked to vouch for; repeatable.")
@@ -165,12 +167,21 @@ def report(made: Made) -> list[str]:
         f"  database  {config.database}",
         f"  id        {config.participant.id}",
         f"  address   {config.dataspace.public_url}  (operator side: {config.operator.listen})",
+        *_lonely(config),
         "",
         "Next:",
         f"  {command} doctor",
         f"  {command} serve",
         f"  {command} peer card",
     ]
+
+
+def _lonely(config: Config) -> list[str]:
+    """A node that only this machine reaches has its peers here too, and calls none of them unless it is told that it may."""
+    host = urlsplit(config.dataspace.public_url).hostname or ""
+    if config.outbound.allow_private or not (host == "localhost" or host.startswith("127.") or host == "::1"):
+        return []
+    return ["  peers     none on this machine can be called without: init --allow-private 127.0.0.0/8 (or outbound.allow_private)"]
 
 
 def _claims(given: Sequence[str]) -> dict[str, list[str]]:

@@ -54,7 +54,8 @@ def outcome(ended: dict[str, Any], steps: list[dict[str, Any]]) -> str:
 def next_step(ended: dict[str, Any]) -> str:
     id = short(ended["id"])
     if ended["state"] == "FINALIZED":
-        return f"agreement {ended['agreement']} · next: saltbridge pull {ended['peer']} {ended['view'] or ended['dataset']} --battery ID"
+        pull = f"saltbridge pull {ended['peer']} {ended['view'] or ended['dataset']} --battery ID"
+        return f"negotiation {id} · agreement {short(ended['agreement'])} · next: {pull}"
     if ended["waits_for"]:
         return f"next: saltbridge contract accept {id}, or: saltbridge contract decline {id}"
     return f"{ended['state']} so far, it goes on · next: saltbridge contract timeline {id}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,7 +71,7 @@ def publish(model: Annotated[str, typer.Argument(help="The model's id.", autocom
     say(f"{done['model']} is published · revision {done['revision']} · {len(done['batteries'])} batteries")
     if done["addresses"]:
         say(f"public at {done['addresses'][0]}")
-    note(f"Next: saltbridge view offer dismantling --model {done['model']} --policy recycler --until 2027-12-31")
+    note(f"Next: saltbridge view offer dismantling --model {done['model']} --policy recycler --until {date.today().year + 1}-12-31")
 
 
 @app.command("list", epilog="Example: saltbridge passport list")

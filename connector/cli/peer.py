@@ -205,11 +205,9 @@ def _look(client: Client, source: str) -> dict[str, Any]:
     except OSError as error:
         raise Malformed(f"{path} cannot be read.", str(error.strerror or error), "Give a card file or the address of a node.") from error
     except (ValueError, RecursionError) as error:
-        raise Malformed(
-            f"{path} is not a card.", f"It is not JSON: {error}", "The other operator prints one: saltbridge peer card"
-        ) from error
+        raise Malformed(f"{path} is not a card.", f"It is not JSON: {error}", "The other operator prints one: peer card") from error
     if not isinstance(card, dict):
-        raise Malformed(f"{path} is not a card.", "A card is a JSON object.", "The other operator prints one: saltbridge peer card")
+        raise Malformed(f"{path} is not a card.", "A card is a JSON object.", "The other operator prints one: peer card")
     seen = client.post("/peers/fetch", {"card": card})
     return seen
 

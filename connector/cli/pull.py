@@ -56,8 +56,8 @@ def pull(
     table.say(f"pulled battery {told['battery']}: {contents(told)} · {size(told['bytes'])}")
     if out is not None:
         table.say(f"wrote {len(written)} files to {out}")
-    reused = " under the agreement you had" if told["reused"]["agreement"] else ""
-    table.note(f"agreement {short(told['agreement'])}{reused} · saltbridge contract timeline {short(told['negotiation'])}")
+    reused = "re-used " if told["reused"]["agreement"] else ""
+    table.note(f"{reused}agreement {short(told['agreement'])} · saltbridge contract timeline {short(told['negotiation'])}")
 
 
 def step_line(step: dict[str, Any]) -> str:

@@ -18,12 +18,15 @@ import typer
 from connector.errors import PeerRefused, SaltbridgeError
 from connector.text import clean, local, short
 
+from .hints import hint
+
 # Options that every noun spells the same way.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (for scripts).")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, change nothing.")]
 
 CELL = 400  # characters of one cell
+GAP = 2  # spaces between two columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +71,35 @@ def table(
     if title:
         print(clean(title))
     if not rows:
-        print(empty or "none")
+        print(hint(empty) or "none")
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table(box=None, header_style="" if os.environ.get("NO_COLOR") else "bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
-        grid.add_column(column.heading, justify="right" if column.right else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*(Text(_shown(column, row.get(column.key))) for column in columns))
-    Console(highlight=False).print(grid)
+    console = Console(highlight=False)
+    cells = [[_shown(column, row.get(column.key)) for column in columns] for row in rows]
+    widths = _widths([[column.heading for column in columns], *cells], console.width)
+    grid = Table(box=None, header_style="" if os.environ.get("NO_COLOR") else "bold", pad_edge=False, padding=(0, GAP, 0, 0))
+    for column, width in zip(columns, widths, strict=True):
+        grid.add_column(column.heading, justify="right" if column.right else "left", overflow="fold", width=width)
+    for line in cells:
+        grid.add_row(*(Text(cell) for cell in line))
+    console.print(grid)
+
+
+def _widths(lines: Sequence[Sequence[str]], room: int) -> list[int]:
+    """How wide each column is: the widest give way first, none below its longest word, so that lines break between words only."""
+    from rich.cells import cell_len
+
+    columns = list(zip(*lines, strict=True))
+    widths = [max(cell_len(cell) for cell in column) for column in columns]
+    least = [max(cell_len(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    over = sum(widths) + GAP * (len(columns) - 1) - room
+    for _ in range(max(0, over)):
+        widest = max(range(len(columns)), key=lambda at: widths[at] if widths[at] > least[at] else 0)
+        widths[widest] -= widths[widest] > least[widest]
+    return widths
 
 
 def fields(pairs: Sequence[tuple[str, object]]) -> None:
@@ -101,7 +121,7 @@ def say(text: str) -> None:
 
 def note(text: str) -> None:
     """A line beside the result: progress, a hint, a warning."""
-    print(clean(text), file=sys.stderr)
+    print(clean(hint(text)), file=sys.stderr)
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -123,7 +143,7 @@ def error_lines(error: SaltbridgeError) -> list[str]:
     more = len(error.details) - 3
     why += f" · and {more} more" if more > 0 else ""
     number = f" (decision {error.decision})" if error.decision else ""
-    lines = [f"what  {error.what}", f"why   {why}{number}" if why or number else "", f"next  {error.next}" if error.next else ""]
+    lines = [f"what  {error.what}", f"why   {why}{number}" if why or number else "", f"next  {hint(error.next)}" if error.next else ""]
     return [clean(line) for line in lines if line]
 
 
@@ -131,12 +151,12 @@ def refusal_lines(error: PeerRefused) -> list[str]:
     """The four answers of experience.md section 2: what, why, next, code; and who refused in which process."""
     process = f" · {error.process_kind} {short(error.process)}" if error.process else ""
     noun = "contract" if error.process_kind == "negotiation" else error.process_kind
-    timeline = f"saltbridge {noun} timeline {short(error.process)}" if error.process else ""
+    timeline = hint(f"saltbridge {noun} timeline {short(error.process)}") if error.process else ""
     code = " · ".join(text for text in (error.code, f"decision {error.decision}" if error.decision else "") if text)
     whys = [text for text in (error.why, *error.details) if text] or ["no reason given"]
     lines = [f"refused by {error.by or 'the peer'}{process}", f"  what  {error.what}", f"  why   {whys[0]}"]
     lines += [f"        {why}" for why in whys[1:]]
-    lines += [f"  next  {error.next}"] if error.next else []
+    lines += [f"  next  {hint(error.next)}"] if error.next else []
     return [clean(line) for line in lines] + [clean(f"  code  {code:<50} {timeline}").rstrip()]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +14,13 @@ from connector.cli import complete
 from connector.cli.client import Client, part
 from connector.cli.table import Column, Json, Yes, confirm, note, print_json, say, table
 from connector.errors import Malformed
-from connector.text import size
+from connector.text import brief, size
 
 app = typer.Typer(no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The view's name.", autocompletion=complete.views)]
 
+_WIDE, _NARROW = 160, 110  # columns of a terminal that has room for whole dataset ids, and for any form of them
 _MARKS = {"given": "●", "withheld": "○", "public": "·"}
 _OFFERS = (
     Column("view", "VIEW"),
@@ -48,11 +50,7 @@ def list_(offers: Annotated[bool, typer.Option("--offers", help="Only what is on
     if json:
         print_json(standing if offers else {"offers": standing, "views": views})
         return
-    table(
-        [_offer_row(each) for each in standing],
-        _OFFERS,
-        empty="Nothing is on offer: saltbridge view offer NAME --model MODEL --policy POLICY",
-    )
+    _show_offers(standing)
     if views:
         say("")
         table([{**each, "kept": "" if each["stored"] else "ready-made"} for each in views], _VIEWS)
@@ -138,7 +136,7 @@ def offer(
     if json:
         print_json(made)
         return
-    table([_offer_row(made)], _OFFERS)
+    _show_offers([made])
     note(f"Terms: {made['terms']}" if made["changed"] else "Nothing changed: it stood exactly so.")
 
 
@@ -155,7 +153,7 @@ def withdraw(
     if json:
         print_json(gone)
         return
-    say(f"{gone['dataset']} is off the catalog ({', '.join(gone['withdrawn'])}).")
+    say(f"{gone['title']} is off the catalog.")
     if gone["agreements"]:
         note(f"{gone['agreements']} agreements stand on it; end them with: saltbridge contract terminate ID")
 
@@ -218,6 +216,15 @@ def test(
 
 
 # --- how it looks --------------------------------------------------------------------------------
+
+
+def _show_offers(offers: list[dict[str, Any]]) -> None:
+    """What is on offer; a terminal gets as much of a dataset's id as it has room for, a pipe gets it whole."""
+    room = get_terminal_size().columns
+    dataset = Column("dataset", "DATASET", lambda value: str(value) if room >= _WIDE else brief(str(value)))
+    columns = (*_OFFERS[:-1], dataset) if room >= _NARROW else _OFFERS[:-1]
+    nothing = "Nothing is on offer: saltbridge view offer NAME --model MODEL --policy POLICY"
+    table([_offer_row(each) for each in offers], columns, piped=_OFFERS, empty=nothing)
 
 
 def _offer_row(each: dict[str, Any]) -> dict[str, Any]:

@@ -153,5 +153,5 @@ def _text(value: object, form: re.Pattern[str], where: str) -> str:
 
 
 def _bad(where: str, why: str) -> Malformed:
-    next = "Ask the other operator for the output of: saltbridge peer card"
+    next = "Ask the other operator for the output of: peer card"
     return Malformed("The peer card cannot be read.", why, next, code="card.malformed", where=where)

@@ -10,9 +10,10 @@ from datetime import UTC
 from typing import Any
 
 from connector.operate import names
-from connector.ports import World
-from connector.records import AuditEntry, Decision, Json
-from connector.text import utc
+from connector.operate.shapes import title
+from connector.ports import Transaction, World
+from connector.records import Agreement, AuditEntry, Decision, Json, Negotiation, Transfer
+from connector.text import clean, utc
 from policies.errors import Invalid
 from policies.evaluate import evaluate
 from policies.facts import Facts
@@ -54,8 +55,19 @@ async def explain(world: World, text: str, *, replay: bool = False) -> Json:
     async with world.store.transaction() as tx:
         found = await names.decision(tx, text)
         known = await names.peer_name(tx, found.peer)
-    shown = decision_json(found) | {"peer_name": known}
+        process = await _process(tx, found.about)
+    shown = decision_json(found) | {"peer_name": known, "process": process}
     return shown | {"replay": repeat(found)} if replay else shown
+
+
+async def _process(tx: Transaction, about: str) -> Json:
+    """The process that a decision was about: ours and the peer's id, and which view; empty when it is gone."""
+    kind, _, id = about.partition(" ")
+    found: Negotiation | Transfer | None = await tx.get(Negotiation, id) if kind == "negotiation" else await tx.get(Transfer, id)
+    if found is None:
+        return {}
+    told: Negotiation | Agreement | None = found if isinstance(found, Negotiation) else await tx.get(Agreement, found.agreement)
+    return {"kind": kind, "id": id, "peer_pid": clean(found.peer_pid, 200), "title": title(told.dataset, told.view) if told else ""}
 
 
 def repeat(decided: Decision) -> Json:

@@ -15,9 +15,10 @@ from connector.exchange.conversation import transact
 from connector.operate import definitions, names, policies, views
 from connector.operate.all_of import all_of
 from connector.operate.reading import instant
+from connector.operate.shapes import title
 from connector.ports import Transaction, World
 from connector.records import Agreement, Asset, Battery, ContractDefinition, Json, Model, Note, PolicyDefinition, View
-from policies.words import EVERYONE, in_words
+from policies.words import NO_CONTRACT, in_words
 from submodels.audience import PUBLIC_GRANT
 from submodels.grant import AttributeGrant
 
@@ -121,7 +122,8 @@ async def withdraw(world: World, dataset: str, policy: str = "") -> Json:
             asset = await _let_go(tx, asset.id, id)
         tx.note(Note(event="view.withdrawn", subject=asset.id, data={"view": asset.view, "definitions": gone}))
         agreements = [each for each in await all_of(tx, Agreement, dataset=asset.id, side="provider") if each.retired is None]
-        return {"dataset": asset.id, "view": asset.view, "withdrawn": gone, "agreements": len(agreements)}
+        told = {"dataset": asset.id, "view": asset.view, "title": title(asset.id, asset.view)}
+        return told | {"withdrawn": gone, "agreements": len(agreements)}
 
     return await transact(world, work)
 
@@ -243,8 +245,8 @@ async def _row(world: World, standing: _Standing) -> Json:
         "grant": asset.grant,
         "elements": elements,
         "documents": documents,
-        "terms": in_words(policies.read(standing.contract)) if definition else EVERYONE,
-        "who": policies.who(standing.contract) if definition else EVERYONE,
+        "terms": in_words(policies.read(standing.contract)) if definition else NO_CONTRACT,
+        "who": policies.who(standing.contract) if definition else NO_CONTRACT,
         "until": policies.end_of(standing.contract),
         "definition": definition.id if definition else "",
         "policy": definition.contract_policy if definition else "",

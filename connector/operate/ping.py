@@ -38,8 +38,12 @@ class _Failed(Exception):
         self.next = next
 
 
+class _Doubtful(_Failed):
+    """A layer that works, and shows that something is still to be done."""
+
+
 async def ping(world: World, cards: Cards, text: str) -> Json:
-    """Each layer ok, failed or skipped, with what was found and how long it took; `failed` names the first that does not hold."""
+    """Each layer ok, failed, skipped or a warning, with what was found and how long it took; `failed` names the first to fail."""
     async with world.store.transaction() as tx:
         peer = await names.peer(tx, text)
     walk = _Walk(world, cards, peer)
@@ -54,6 +58,8 @@ async def ping(world: World, cards: Cards, text: str) -> Json:
         began = time.perf_counter()
         try:
             found: Json = {"status": "ok", "found": await step()}
+        except _Doubtful as error:
+            found = {"status": "warning", "found": error.why, "next": error.next}
         except _Failed as error:
             failed = error.layer or layer
             found = {"status": "failed", "found": error.why, "next": error.next}
@@ -130,7 +136,7 @@ class _Walk:
         except SaltbridgeError as error:
             raise _Failed("", clean(f"{error.what} {error.why}", 300), error.next) from error
         if not count:
-            raise _Failed("", "It shows us no dataset.", "Ask its operator to offer one, or to vouch for us (peer add ... --claim).")
+            raise _Doubtful("", "It shows us no dataset yet.", "Ask its operator to offer one, or to vouch for us (peer add ... --claim).")
         return f"{count} dataset{'' if count == 1 else 's'} on offer for us"
 
 

@@ -27,8 +27,8 @@ from policies.odrl import Condition, Constraint, Policy, Rule, parse_policy, ren
 from policies.operands import DATE_TIME, IN_FORCE, PARTICIPANT, claim_iri, wire_name
 from policies.operands import instant as to_instant
 from policies.profiles import READY, ready
-from policies.words import EVERYONE, in_words
 from policies.words import explain as explain_policy
+from policies.words import in_words
 
 ANY_PEER = "any-peer"  # the access policy of an offer that everyone we know may see
 
@@ -231,8 +231,7 @@ def who(policy: Json) -> str:
     open_ended = tuple(
         replace(rule, constraints=tuple(each for each in rule.constraints if not _is_end(each))) for rule in parsed.permissions
     )
-    words = in_words(replace(parsed, permissions=open_ended))
-    return "everyone, by contract" if words == EVERYONE else words
+    return in_words(replace(parsed, permissions=open_ended))
 
 
 def shown(definition: PolicyDefinition, *, ready_made: bool = False) -> Json:

@@ -147,7 +147,7 @@ def refused(process: Negotiation | Transfer, peer: str, what: str) -> PeerRefuse
     ours = process.place.by == "us" and process.place.code.startswith(OURS)
     wanted = "" if ours or not process.place.code.startswith("policy.constraint") else _claim_wanted(process)
     if wanted:
-        next = f"ask {peer} to vouch (saltbridge peer add ... --claim {wanted}), or ask for another view: saltbridge catalog {peer}"
+        next = f"ask {peer} to vouch (--claim {wanted}); other views: saltbridge catalog {peer}"
     return PeerRefused(
         what,
         whys[0] if whys else "It gave no reason.",

@@ -33,7 +33,7 @@ _READY = {
     "any-peer": Ready("any peer this node knows, without further condition: for deciding who may see an offer"),
     "recycler": Ready("participants vouched to be recyclers, for dismantling", "recycler", ("dismantling",)),
     "second-life": Ready("participants vouched to give batteries a second life, for 30 days", "second-life", (), 30),
-    "supplier": Ready("participants vouched to be suppliers", "supplier"),
+    "supplier": Ready("participants vouched to be suppliers; a customer has another role (oem): write a policy for that", "supplier"),
     "authority": Ready("participants vouched to be a market surveillance authority", "authority"),
 }
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from connector.cli.main import main
+from connector.cli.view import _show_offers
 from connector.http.app import operator_app
 from connector.http.manage import passports, policies, views
 from connector.http.settings import Settings
@@ -24,6 +27,13 @@ SAMPLE = Path(__file__).resolve().parents[2] / "scripts" / "sample" / "EV-72"
 TOKEN = "an-operator-token-of-good-length"
 
 Run = Callable[..., tuple[int, str, str]]
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
 
 
 class _Now:
@@ -124,7 +134,22 @@ def test_an_offer_is_made_listed_previewed_and_withdrawn(published: Run) -> None
     _, out, _ = published("view", "preview", "dismantling", "--as", "authority", "--battery", "000017")
     assert "would get no contract" in out
     code, out, _ = published("view", "withdraw", "dismantling", "--yes")
-    assert code == 0 and "off the catalog" in out
+    assert code == 0 and out == "dismantling · model EV-72 is off the catalog.\n"
+
+
+@pytest.mark.parametrize(
+    ("columns", "dataset"), [(80, ""), (116, "model.EV-72.S7_RfIfX…"), (160, "model.EV-72.S7_RfIfXS3GA5yPBreBwU1dzyegLK3-F9nib0hqSMBI")]
+)
+def test_a_list_of_offers_shows_as_much_of_an_id_as_there_is_room_for(monkeypatch: pytest.MonkeyPatch, columns: int, dataset: str) -> None:
+    monkeypatch.setattr(sys, "stdout", shown := Terminal())
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("NO_COLOR", "1")
+    row = {"view": "dismantling", "scope": "model.EV-72", "elements": 17, "documents": 2, "who": "to recyclers · for dismantling"}
+    _show_offers([row | {"until": "2027-12-31T23:59:59Z", "dataset": "model.EV-72.S7_RfIfXS3GA5yPBreBwU1dzyegLK3-F9nib0hqSMBI"}])
+    words = shown.getvalue().split()
+    assert ("DATASET" in words) is bool(dataset)
+    assert not dataset or dataset in words
+    assert {"dismantling", "DOCUMENTS", "2027-12-31", "recyclers"} <= set(words)
 
 
 def test_a_view_of_ones_own_with_expectations(published: Run, tmp_path: Path) -> None:

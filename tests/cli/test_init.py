@@ -113,6 +113,21 @@ def test_it_says_what_it_made_and_the_three_next_commands(
     assert f"next  saltbridge --home {home} serve" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("public_url", "allowed", "told"),
+    [
+        ("", [], True),
+        ("http://127.0.0.1:7401", [], True),
+        ("http://[::1]:7401", [], True),
+        ("", ["127.0.0.0/8"], False),
+        ("https://maker.example", [], False),
+    ],
+)
+def test_a_node_on_this_machine_is_told_how_to_call_its_neighbours(tmp_path: Path, public_url: str, allowed: list[str], told: bool) -> None:
+    text = "\n".join(report(make(tmp_path / "n", public_url=public_url, allow_private=allowed, profile="development")))
+    assert ("--allow-private 127.0.0.0/8" in text) is told
+
+
 def test_the_report_names_every_piece(tmp_path: Path) -> None:
     text = "\n".join(report(make(tmp_path / "n", profile="development")))
     assert all(piece in text for piece in ("saltbridge.toml", "keys", "operator.token", "saltbridge.db", "did:web:"))

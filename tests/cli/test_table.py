@@ -40,6 +40,17 @@ def test_a_terminal_gets_a_table_with_short_ids(monkeypatch: pytest.MonkeyPatch)
     assert lines[3].split() == ["x", "-"]
 
 
+@pytest.mark.parametrize("width", [44, 60, 200])
+def test_lines_break_between_words_only(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setattr(sys, "stdout", shown := Terminal())
+    monkeypatch.setenv("COLUMNS", str(width))
+    row = {"a": "dismantling", "b": "to recyclers · for dismantling · to 2027-12-31", "c": "yes, if maker confirms role=recycler"}
+    table.table([row], [Column("a", "VIEW"), Column("b", "TERMS"), Column("c", "FOR YOU")])
+    words = set(shown.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "").split())
+    assert words == {*" ".join(row.values()).split(), "VIEW", "TERMS", "FOR", "YOU"}
+    assert max(len(line) for line in shown.getvalue().splitlines()[1:]) <= width
+
+
 def test_no_color_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", shown := Terminal())
     monkeypatch.setenv("NO_COLOR", "1")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from connector.operate import audit
-from connector.records import Decision, Note
+from connector.records import Agreement, Decision, Negotiation, Note, Place, Transfer
 from connector.storage.chain import verify
 from policies.facts import Facts
 from policies.operands import ROLE
@@ -52,6 +52,33 @@ async def test_a_decision_is_found_by_its_short_id_and_repeats(holder: Holder) -
         told = await audit.explain(holder.world, text, replay=True)
         assert (told["id"], told["peer_name"]) == ("d-51f0", "recycler")
         assert told["replay"]["same"]
+
+
+async def test_a_decision_names_both_ids_of_its_process_and_the_view(holder: Holder) -> None:
+    now, recycler = holder.clock.now(), await holder.know("recycler")
+    dataset = f"model.EV-72.{'a' * 43}"
+    negotiation = Negotiation(
+        id="urn:uuid:n1", side="provider", peer=recycler, peer_pid="urn:uuid:c1", address="https://x.example", place=Place(),
+        dataset=dataset, offer={}, view="dismantling", opened=now, changed=now,
+    )  # fmt: skip
+    agreement = Agreement(
+        id="urn:uuid:a1", side="provider", peer=recycler, negotiation="urn:uuid:n1", dataset=dataset, assigner="m", assignee="r",
+        policy={}, view="dismantling", signed=now,
+    )  # fmt: skip
+    transfer = Transfer(
+        id="urn:uuid:t1", side="provider", peer=recycler, peer_pid="urn:uuid:c2", address="https://x.example", place=Place(),
+        agreement="urn:uuid:a1", format="HttpData-PULL", opened=now, changed=now,
+    )  # fmt: skip
+    async with holder.store.transaction() as tx:
+        for record in (negotiation, agreement, transfer):
+            tx.put(record)
+        for number, about in enumerate(("negotiation urn:uuid:n1", "pull urn:uuid:t1", "transfer urn:uuid:gone")):
+            tx.put(decided(holder, id=f"d-{number}", about=about))
+    told = [(await audit.explain(holder.world, f"d-{number}"))["process"] for number in range(3)]
+    view = {"title": "dismantling · model EV-72"}
+    assert told[0] == {"kind": "negotiation", "id": "urn:uuid:n1", "peer_pid": "urn:uuid:c1"} | view
+    assert told[1] == {"kind": "pull", "id": "urn:uuid:t1", "peer_pid": "urn:uuid:c2"} | view
+    assert told[2] == {}
 
 
 async def test_a_replay_that_differs_says_so(holder: Holder) -> None:

@@ -30,18 +30,17 @@ def words(*constraints: Any, **more: Any) -> str:
         (ready("second-life", until=UNTIL), "to second life · 30 days · to 2027-12-31"),
         (ready("supplier", purposes=["due-diligence", "carbon-accounting"]), "to suppliers · for due diligence or carbon accounting"),
         (ready("authority"), "to market surveillance"),
-        (ready("public"), "everyone, no contract"),
+        (ready("public"), "everyone, by contract"),
     ],
 )
 def test_ready_policies_read_like_the_catalog(rules: Any, text: str) -> None:
     assert in_words(parse_policy(rules)) == text
 
 
-def test_the_grant_is_not_repeated_and_an_open_offer_of_ours_needs_no_contract() -> None:
+def test_the_grant_is_not_repeated_and_an_open_offer_is_for_everyone_by_contract() -> None:
     grant = atom(GRANT, "eq", "sha-256:" + "a" * 43)
     assert words(atom(ROLE, "eq", "recycler"), grant) == "to recyclers"
-    assert words(grant, **{"@id": "offer"}) == "everyone, no contract"
-    assert words(**{"@id": "foreign-offer"}) == "everyone"
+    assert words(grant, **{"@id": "offer"}) == words(**{"@id": "foreign-offer"}) == "everyone, by contract"
 
 
 @pytest.mark.parametrize(
