@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from policies import terms as module
 from policies.evaluate import evaluate
 from policies.facts import Facts
 from policies.imply import implies
@@ -283,3 +285,16 @@ def test_every_added_constraint_narrows(offered: Policy, further: list[Any], wor
     requested = parse_policy({"permission": [{**first, "constraint": [*first.get("constraint", []), *further]}]})
     assert narrows(requested, offered) == ()
     assert all(allowed(offered, world) for world in worlds if allowed(requested, world))
+
+
+@settings(max_examples=200, deadline=None)
+@given(POLICIES)
+def test_the_long_way_round_says_of_the_same_words_what_the_short_one_says(terms: Policy) -> None:
+    long = terms, replace(terms, id="urn:other")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_word_by_word", lambda *_: False)
+        assert narrows(*long) == ()
+        assert same_terms(*long) == ()
+        assert narrows(fill(*long), terms) == () == narrows(terms, fill(*long))
+    assert narrows(terms, terms) == () == same_terms(terms, terms)
+    assert fill(terms, terms) == terms
