@@ -295,6 +295,6 @@ def test_the_long_way_round_says_of_the_same_words_what_the_short_one_says(terms
         patch.setattr(module, "_word_by_word", lambda *_: False)
         assert narrows(*long) == ()
         assert same_terms(*long) == ()
-        assert narrows(fill(*long), terms) == () == narrows(terms, fill(*long))
+        assert narrows(fill(*long), terms) == ()
     assert narrows(terms, terms) == () == same_terms(terms, terms)
     assert fill(terms, terms) == terms
