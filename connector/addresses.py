@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from .errors import Malformed
@@ -54,11 +55,12 @@ def read_address(text: str, where: str = "") -> Address:
     port = int(parts["port"]) if parts["port"] else _DEFAULT_PORTS[scheme]
     if not 0 < port < 65536:
         raise bad(f"there is no port {port}")
-    if any(_dots(segment) for segment in path.split("/")):
+    if ("%" in path or "/." in path) and any(_dots(segment) for segment in path.split("/")):
         raise bad("its path has a dot segment")
     return Address(scheme, parts["host"].strip("[]").lower(), port, path + (parts["query"] or ""))
 
 
+@lru_cache(maxsize=1024)
 def origin(text: str) -> str:
     """The origin of an address, in the one form that origins are compared in; Malformed for an address we would not call."""
     return read_address(text).origin
