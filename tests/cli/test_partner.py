@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,11 @@ def test_a_stranger_is_refused_and_both_sides_can_read_why(say: Say) -> None:
     assert explained.code == 0
     assert "role isAnyOf recycler" in explained.out
     assert "replay  the same: undecided" in explained.out
+    ours = lines[0].split()[-1]
+    assert re.search(
+        rf"asked   contract policy for stranger · negotiation [0-9a-f]{{8}} \({ours} there\) · dismantling · model EV-72\n", explained.out
+    )
+    assert not re.search(r"[\w-]{43}", explained.out.replace("urn:uuid:", ""))
     assert say("stranger", "explain", decision).code == 1
 
 
@@ -101,7 +107,7 @@ def test_one_granted_place_is_shown_and_not_kept(say: Say) -> None:
 
 def test_a_battery_outside_and_one_that_does_not_exist_look_the_same(say: Say) -> None:
     answers = {say("recycler", "pull", "maker", "dismantling", "-b", name).err.split("why")[1] for name in ("000999", "9-unknown")}
-    codes = {re.sub(r"transfer \w+|timeline \w+", "", text) for text in answers}
+    codes = {re.sub(r"\b[0-9a-f]{8}\b", "", text) for text in answers}
     assert len(codes) == 1
 
 
@@ -151,11 +157,32 @@ def test_retiring_ends_pulls_at_once_and_closes_what_was_kept(say: Say, tmp_path
         assert "refused by maker" in refused.err
         assert "recalled" in refused.err and "agreement.retired" in refused.err
         assert not (tmp_path / "none").exists()
-    assert "saltbridge negotiate maker dismantling" in refused.err
-    assert say("recycler", "negotiate", "maker", "dismantling").code == 0
-    again = say("recycler", "pull", "maker", "dismantling", "-b", BATTERY, "--json").json
-    assert again["agreement"] not in standing
-    assert again["reused"]["agreement"]
+    assert "  why   retired by maker: recalled\n" in refused.err
+    assert re.search(r"next  .*: saltbridge --home \S+recycler negotiate maker dismantling\n", refused.err)
+    agreed = say("recycler", "negotiate", "maker", "dismantling")
+    assert agreed.code == 0
+    assert re.search(r"^negotiation [0-9a-f]{8} · agreement [0-9a-f]{8} · next: ", agreed.err, re.MULTILINE)
+    again = say("recycler", "pull", "maker", "dismantling", "-b", BATTERY)
+    [id] = re.findall(r"^re-used agreement ([0-9a-f]{8}) · ", again.err, re.MULTILINE)
+    assert id not in {each.removeprefix("urn:uuid:")[:8] for each in standing}
+
+
+def test_a_refused_path_leaves_no_transfer_open(say: Say) -> None:
+    wish = ("recycler", "pull", "maker", "dismantling", "-b", BATTERY, "--path")
+    refused = say(*wish, "materials/BatteryMaterials/0/BatteryMaterialMass")
+    assert "next  Ask for a path of your view, or negotiate another view (your catalog command lists them)." in refused.err
+    for _ in range(100):
+        states = {each["state"] for each in say("maker", "transfer", "list", "--json").json}
+        if "STARTED" not in states:
+            break
+        time.sleep(0.02)
+    assert states <= {"COMPLETED", "TERMINATED", "SUSPENDED"}
+
+
+def test_a_peer_that_offers_nothing_yet_is_reached_all_the_same(say: Say) -> None:
+    pinged = say("maker", "peer", "ping", "recycler")
+    assert pinged.code == 0, pinged.err
+    assert pinged.rows[-1][:3] == ["policy", "warning", "It shows us no dataset yet."]
 
 
 def test_a_running_negotiation_is_ended_and_says_so(say: Say) -> None:
