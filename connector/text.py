@@ -25,6 +25,8 @@ def clean(text: object, limit: int = LIMIT) -> str:
     becomes U+FFFD, so that a reader sees that something was there.
     """
     whole = str(text)
+    if len(whole) <= limit and whole.isprintable():  # printable is narrower than harmless: nothing to replace
+        return whole
     cut = whole[:limit]
     kept = "".join(_harmless(char) for char in cut)
     return kept[:-1] + "…" if len(whole) > limit else kept
