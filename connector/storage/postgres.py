@@ -181,6 +181,10 @@ class PostgresStore:
         try:
             batch, under = await self._writer.commit([work for work, _ in pending], now, purge=purge)
         except BaseException as error:
+            if isinstance(error, ValueError) and len(pending) > 1:  # a value that cannot be written fails only its own
+                for one in pending:
+                    await self._commit_batch([one])
+                return
             for _, committed in pending:
                 if not committed.done():
                     committed.set_exception(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -18,7 +19,7 @@ from . import sql
 log = logging.getLogger("saltbridge.store")
 
 Connection = asyncpg.Connection  # one session; never shared by two who wait at the same time
-TROUBLES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+TROUBLES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 OLDEST = 13  # major version: what the statements need
 CONNECT_SECONDS, COMMAND_SECONDS = 5.0, 30.0
 
@@ -86,9 +87,17 @@ class Server:
 
 
 async def rows(connection: Connection, statement: str, /, **values: Any) -> list[asyncpg.Record]:
-    """What a named statement gives."""
+    """What a named statement gives; raises as `fetch` does."""
     text, names = _TEXTS[statement]
-    found: list[asyncpg.Record] = await connection.fetch(text, *[values[name] for name in names])
+    return await fetch(connection, text, [values[name] for name in names])
+
+
+async def fetch(connection: Connection, text: str, values: Sequence[Any]) -> list[asyncpg.Record]:
+    """What a statement gives.  Raises one of TROUBLES, or ValueError for a value that cannot be sent (text that is no Unicode)."""
+    try:
+        found: list[asyncpg.Record] = await connection.fetch(text, *values)
+    except asyncpg.DataError as error:
+        raise ValueError(str(error)) from error
     return found
 
 
@@ -122,7 +131,7 @@ def explained(error: BaseException) -> tuple[str, str]:
         return "the server does not answer in time", "Look at the database server and at the network between."
     if isinstance(error, OSError):
         return f"nobody answers there ({error})", "Start PostgreSQL, or correct [store] url; a running node connects again by itself."
-    if isinstance(error, asyncpg.InterfaceError):
+    if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return f"the connection broke ({error})", "Look at the database server; this node connects again by itself."
     return f"{code or type(error).__name__}: {error}", "Look at the log of the database server."
 
@@ -188,4 +197,4 @@ async def _version(connection: Connection, server: Server) -> int:
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')"
 
-__all__ = ["TROUBLES", "Connection", "Server", "Unavailable", "bring_up_to_date", "misconfigured", "rows", "trouble", "value"]
+__all__ = ["TROUBLES", "Connection", "Server", "Unavailable", "bring_up_to_date", "fetch", "misconfigured", "rows", "trouble", "value"]

@@ -90,8 +90,6 @@ class Snapshot:
             try:
                 return await self._ask(statement, values)
             except TROUBLES as error:
-                if isinstance(error, ValueError):  # not the world's fault: text that is no Unicode
-                    raise
                 raise trouble(error) from error
 
     async def _ask(self, statement: str, values: Mapping[str, Any]) -> list[Any]:

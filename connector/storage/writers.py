@@ -121,8 +121,6 @@ class Writer:
                 except Unknown:
                     look = True
                 except TROUBLES as error:
-                    if isinstance(error, ValueError):  # not the world's fault: a value that cannot be written
-                        raise
                     if _broken(connection, error):
                         connection.terminate()
                         if batch := await self._found_out():
@@ -173,7 +171,7 @@ class Writer:
             return self._head
         it = change(batch, self._head, under)
         self._in_flight = batch, it.head
-        await connection.fetch(it.text, *it.values)
+        await server.fetch(connection, it.text, it.values)
         if last:
             self._head, self._in_flight = it.head, None
         return it.head
