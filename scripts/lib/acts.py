@@ -21,7 +21,7 @@ from submodels.grant import parse_grant
 
 MODEL = "EV-72"
 FIRST, SECOND, THIRD = (f"{MODEL}.{serial}" for serial in ("000017", "000018", "000019"))
-UNTIL = "2027-12-31"
+UNTIL = f"{datetime.now(UTC).year + 1}-12-31"  # the demo must never run out
 SECRET_PATH = "materials/BatteryMaterials/*/BatteryMaterialMass"
 SHORT = timedelta(seconds=4)  # how long the short contract of the expiry act lasts
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from typing import Any
@@ -54,7 +54,15 @@ def reasons(body: bytes) -> str:
     except ValueError:
         return body[:200].decode(errors="replace")
     texts = [text for text in said.get("reason", []) if isinstance(text, str) and not text.startswith("decision ")]
-    return texts[1] if len(texts) > 2 else "; ".join(texts)
+    return texts[1] if len(texts) > 2 else joined(texts)
+
+
+def joined(texts: Sequence[str]) -> str:
+    """Reasons on one line: after a whole sentence a space, after anything else a semicolon."""
+    line = ""
+    for text in texts:
+        line += f"{'' if not line else ' ' if line.endswith(('.', '!', '?', ':')) else '; '}{text}"
+    return line
 
 
 def _call(method: str, url: str, token: str, body: str | None) -> tuple[int, bytes]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 WIDE = 62  # column where the right half of a line begins
+MARGIN, GAP = " " * 5, " " * 3  # before a table, between its columns
+LEAST = 24  # columns that a text has at least
 
 
 class Teller:
@@ -37,10 +41,17 @@ class Teller:
         self.under(text, self._red("refused: ") + why)
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table; on a terminal its last column continues below itself where the line would be too long."""
         widths = [max(len(str(row[at])) for row in [headings, *rows]) for at in range(len(headings))]
+        room = shutil.get_terminal_size().columns - sum(widths[:-1]) - len(MARGIN) - len(GAP) * (len(widths) - 1)
+        if self._to.isatty() and widths[-1] > room:
+            widths[-1] = max(LEAST, room)
         for number, row in enumerate([headings, *rows]):
-            cells = "   ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            self.line("     " + (self._dim(cells) if number == 0 else cells))
+            *first, last = (str(cell) for cell in row)
+            for more in textwrap.wrap(last, widths[-1], break_on_hyphens=False) or [""]:
+                cells = GAP.join(cell.ljust(width) for cell, width in zip([*first, more], widths, strict=True)).rstrip()
+                self.line(MARGIN + (self._dim(cells) if number == 0 else cells))
+                first = [""] * len(first)
 
     def trouble(self, error: Exception) -> None:
         print(self._red("The demo stopped: ") + str(error), file=sys.stderr, flush=True)

@@ -24,10 +24,9 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.lib import architecture, blocks, stage
+from scripts.lib import acts, architecture, blocks, stage
 from scripts.lib.steady import Steady
 from scripts.lib.tour_steps import DEMO, DEMO_LINES, TOUR, UNTIL, Step
 
@@ -82,7 +81,7 @@ def _demo(folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=_environment())
     if done.returncode:
         raise Otherwise(f"{DEMO} ended with {done.returncode}: {done.stderr.strip()[-600:]} {done.stdout.strip()[-600:]}")
-    steady = Steady({base + at: SHOWN + at for at in DEMO_PORTS}, {})
+    steady = Steady({base + at: SHOWN + at for at in DEMO_PORTS}, {acts.UNTIL: UNTIL})
     text = re.sub(r"\d+ messages, [\d.]+ kB", "… messages, … kB", steady.text(done.stdout))
     text = re.sub(r"(ready in … ms) +", r"\1   ", text)
     return blocks.fenced(_cut(f"$ {DEMO}\n\n{text}", DEMO_LINES, DEMO_WIDTH, dots=""), "console")
@@ -106,8 +105,7 @@ class Trip:
 def _tour(folder: Path) -> dict[str, str]:
     base = _free_ports(5000, (0, 1, 10, 11))
     ports = {SHOWN + at: base + at for at in (0, 1, 10, 11)}
-    until = f"{datetime.now(UTC).year + 1}-12-31"
-    trip = Trip(folder, ports, Steady({used: shown for shown, used in ports.items()}, {until: UNTIL}), until)
+    trip = Trip(folder, ports, Steady({used: shown for shown, used in ports.items()}, {acts.UNTIL: UNTIL}), acts.UNTIL)
     try:
         return {name: blocks.fenced("\n".join(_typed(trip, step) for step in steps), "console") for name, steps in TOUR.items()}
     finally:
