@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -98,7 +98,7 @@ class Store(Protocol):
 
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]: ...
     async def outbox(self) -> tuple[int, datetime | None]:
-        """How many letters wait, and since when the oldest."""
+        """How many letters wait, and since when the oldest; those posted for a later day not yet."""
 
     async def close(self) -> None: ...
 
@@ -174,7 +174,7 @@ class Flow:
 
     status: int
     headers: Mapping[str, str]  # lower-case names, only those that may go on
-    body: AsyncIterator[bytes]
+    body: AsyncGenerator[bytes, None]
 
 
 class Sources(Protocol):

@@ -38,7 +38,7 @@ class Standing:
 
 async def standing(tx: Transaction, definition: ContractDefinition, asset: Asset, world: World) -> Standing | None:
     """The offer of a definition for an asset, or None when either is gone or the pair may not be offered."""
-    if asset.withdrawn or definition.id not in asset.definitions:
+    if asset.withdrawn or definition.id not in asset.definitions or (asset.form == "plain" and world.sources is None):
         return None
     access = await tx.get(PolicyDefinition, definition.access_policy)
     contract = await tx.get(PolicyDefinition, definition.contract_policy)

@@ -37,9 +37,8 @@ class Parcel:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-async def pull(world: World, authorization: str, path: tuple[str, ...], battery: str = "") -> Parcel:
-    """Answer a pull: `path` is what follows `/data`, `battery` the query's.  Every step of grants.md 11, then select, then bytes."""
-    permit = await release.authorise(world, authorization)
+async def pull(world: World, permit: release.Permit, path: tuple[str, ...], battery: str = "") -> Parcel:
+    """Answer a pull that is authorised: `path` is what follows `/data`, `battery` the query's.  Select, then bytes."""
     kind, _, only = permit.scope.partition(".")
     named = battery or (path[0] if path else only if kind == "battery" else "")
     rest = path if battery else path[1:]

@@ -270,4 +270,7 @@ def manifest(world: World, permit: Permit) -> Json:
     }
 
 
-__all__ = ["Asset", "Permit", "Whole", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "operator", "preview", "public"]
+__all__ = [
+    "Asset", "Permit", "Whole", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "operator", "preview",
+    "public",
+]  # fmt: skip

@@ -4,19 +4,24 @@ GET /data                                  all granted parts of the one battery,
 GET /data/{battery}[/{part}[/$value | /path]]   one battery, one part, one place in it
 GET /data/{battery}/documents/{id}         a granted document
 `?battery=` takes any identifier of a battery, with every path.
+
+Under an agreement over a plain asset everything below /data goes to its source instead, as its address allows.
 """
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from urllib.parse import quote
 
 from aiohttp import web
 
-from connector.errors import Malformed
+from connector import log
+from connector.errors import Malformed, PeerUnreachable
 from connector.exchange import parcel as exits
-from connector.ports import World
+from connector.exchange import release, whole
+from connector.ports import Ask, World
 
-from .doorway import TEXT
+from .doorway import TEXT, read_body
 
 # A document is somebody else's file: it is saved, never shown, and may run nothing.
 HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'", **TEXT}
@@ -24,12 +29,48 @@ HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'", **TEXT}
 
 async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
     """Answer a request below /data; `steps` are the whole path's."""
+    if "Authorization" not in request.headers:
+        only_get(request)
+    permit = await release.authorise(world, request.headers.get("Authorization", ""))
+    if isinstance(permit, release.Whole):
+        return await _proxied(world, request, permit)
     only_get(request)
     batteries = request.query.getall("battery", [])
     if len(batteries) > 1:
         raise Malformed("`battery` is given more than once.", next="Ask for one battery at a time.")
-    found = await exits.pull(world, request.headers.get("Authorization", ""), steps[1:], batteries[0] if batteries else "")
-    return deliver(found)
+    return deliver(await exits.pull(world, permit, steps[1:], batteries[0] if batteries else ""))
+
+
+async def _proxied(world: World, request: web.Request, permit: release.Whole) -> web.StreamResponse:
+    """The source's status and bytes as they come; a source that breaks off breaks the connection too."""
+    ask = Ask(
+        method=request.method,
+        path=_below(request.rel_url.raw_path),
+        query=request.rel_url.raw_query_string,
+        body=await read_body(request),
+        headers={name.lower(): value for name, value in request.headers.items()},
+    )
+    async with whole.pull(world, permit, ask) as flow:
+        response = web.StreamResponse(status=flow.status, headers={**HARMLESS, **flow.headers})
+        async with aclosing(flow.body) as body:
+            await response.prepare(request)
+            try:
+                async for piece in body:
+                    await response.write(piece)
+            except (PeerUnreachable, ConnectionError) as error:
+                # The status is out: only a broken connection can still say that this is not all.
+                log.event("source", asset=permit.asset.id, transfer=permit.transfer, error=str(error)[:500])
+                if request.transport is not None:
+                    request.transport.abort()
+                return response
+        await response.write_eof()
+    return response
+
+
+def _below(path: str) -> str:
+    """What follows /data, as it was written."""
+    rest = path.lstrip("/").removeprefix("data").lstrip("/")
+    return f"/{rest}" if rest else ""
 
 
 def deliver(found: exits.Parcel) -> web.Response:

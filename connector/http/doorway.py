@@ -195,15 +195,18 @@ def operator_body(error: errors.SaltbridgeError) -> dict[str, object]:
 
 
 def check_entity(request: web.Request, limit: int, types: Sequence[str]) -> None:
-    """Refuse a body that is encoded, too large by its own word, or of another type; a body without a type is taken as given."""
+    """Refuse a body that is encoded, too large by its own word, or of another type; a body without a type is taken as given.
+
+    Without `types` any will do.
+    """
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in {"", "identity"}:
         raise errors.Unsupported("Encoded bodies are not read here.", next="Send it without Content-Encoding.", code="encoding.unsupported")
     if (request.content_length or 0) > limit:
         raise errors.TooLarge("The body is too large.", f"The limit is {limit} bytes.", "Send less at once.")
     if request.body_exists and "Content-Type" in request.headers:
-        if request.content_type not in types:
+        if types and request.content_type not in types:
             raise errors.Unsupported("This media type is not read here.", next=f"Send {' or '.join(types)}.")
-        if (request.charset or "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
+        if types and (request.charset or "utf-8").lower() not in {"utf-8", "utf8", "us-ascii"}:
             raise errors.Unsupported("This character set is not read here.", next="Send UTF-8.")
 
 

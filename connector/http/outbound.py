@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -51,7 +51,7 @@ class Stream:
 
     status: int
     headers: Mapping[str, str]  # lower-case names
-    body: AsyncIterator[bytes]
+    body: AsyncGenerator[bytes, None]
 
 
 class Outbound:
@@ -126,7 +126,7 @@ class Outbound:
         finally:
             response.close()
 
-    async def _pieces(self, address: Address, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async def _pieces(self, address: Address, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         try:
             while True:
                 async with asyncio.timeout(self._timeout):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, urljoin
@@ -20,6 +20,7 @@ from catalog.publish import grant_digest_of
 from connector.addresses import read_address
 from connector.errors import Hidden, Malformed, PeerRefused, PeerUnreachable
 from connector.exchange.conversation import transact
+from connector.exchange.whole import WHOLE
 from connector.operate import fit
 from connector.operate.shapes import rules, title, words
 from connector.ports import Answer, Transaction, World, new_message_id
@@ -83,37 +84,49 @@ async def catalog(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Json:
 
 async def fetch(world: World, peer: Peer, filter: Sequence[Any] = ()) -> Listing:
     """Every page of a peer's catalog, following `Link: rel="next"` within its origins."""
-    body = wire.write(CatalogRequest(id=new_message_id(), filter=tuple(filter)))
-    address, path = peer.address, "/catalog/request"
-    participant, seen = "", set[str]()
+    participant = ""
     datasets: list[Found] = []
     not_followed: list[str] = []
-    for _ in range(PAGES):
+    async for page, left in pages(world, peer, filter):
+        participant = str(page.get("participantId", ""))
+        datasets += [found(each) for each in _datasets(page)]
+        not_followed += [left] if left else []
+    return Listing(participant, tuple(datasets), tuple(not_followed))
+
+
+async def pages(world: World, peer: Peer, filter: Sequence[Any] = ()) -> AsyncIterator[tuple[Json, str]]:
+    """A peer's catalog page by page in plain form, and what of it was not followed ('' for nothing)."""
+    body = wire.write(CatalogRequest(id=new_message_id(), filter=tuple(filter)))
+    address, path = peer.address, "/catalog/request"
+    seen = set[str]()
+    for number in range(PAGES):
         answer = await world.courier.post(address, path, body, peer.id, peer.origins)
         page = wire.read_catalog(_good(answer, peer, "your catalog request").body)
-        participant = str(page.get("participantId", ""))
-        datasets += [found(dataset) for dataset in _datasets(page)]
         link = next_link(answer.headers.get("link", ""), address + path)
         if not link or link in seen:
-            break
+            yield page, ""
+            return
         seen.add(link)
         leads = read_address(link, "Link")
         address, path = leads.origin, leads.path
         if address not in peer.origins:
-            not_followed.append(clean(link, 300))
-            break
-    else:
-        not_followed.append(f"more than {PAGES} pages")
-    return Listing(participant, tuple(datasets), tuple(not_followed))
+            yield page, clean(link, 300)
+            return
+        yield page, f"more than {PAGES} pages" if number == PAGES - 1 else ""
+
+
+async def dataset(world: World, peer: Peer, id: str) -> Json:
+    """One dataset of a peer in plain form; Hidden when it shows none of this id to us."""
+    answer = await world.courier.get(peer.address, f"/catalog/datasets/{quote(id, safe=':-._~')}", peer.id, peer.origins)
+    if answer.status == 404:
+        raise Hidden(f"{peer.name} shows no dataset {clean(id, 120)}.", f"saltbridge catalog {peer.name}")
+    return wire.read_dataset(_good(answer, peer, f"your request for {clean(id, 120)}").body)
 
 
 async def find(world: World, peer: Peer, text: str) -> Found:
     """The dataset that `text` means: an id, a unique beginning of one, or the name of a view with a single dataset."""
     if split_view_asset_id(text) is not None:
-        answer = await world.courier.get(peer.address, f"/catalog/datasets/{quote(text, safe=':-._~')}", peer.id, peer.origins)
-        if answer.status == 404:
-            raise Hidden(f"{peer.name} shows no dataset {clean(text, 120)}.", f"saltbridge catalog {peer.name}")
-        return await describe(world, peer, found(wire.read_dataset(_good(answer, peer, f"your request for {text}").body)))
+        return await describe(world, peer, found(await dataset(world, peer, text)))
     listing = await fetch(world, peer)
     named = [each for each in listing.datasets if text in (each.view, each.id)]
     matching = named or [each for each in listing.datasets if each.id.startswith(text) or each.title.startswith(text)]
@@ -146,7 +159,7 @@ def found(dataset: Json) -> Found:
         scope=split[0] if split else "",
         digest=split[1] if split else "",
         offers=tuple(offer for offer in dataset.get("hasPolicy", ()) if offer.get("@id")),
-        content="" if split else "whole asset, no attribute grant",
+        content="" if split else WHOLE,
     )
 
 

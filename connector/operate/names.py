@@ -41,6 +41,31 @@ async def peer(tx: Transaction, text: str) -> Peer:
     return _only("peer", text, [each for each in known if each.name.startswith(text) or each.id.startswith(text)], _peer_label)
 
 
+async def counter_party(tx: Transaction, id: str, address: str) -> Peer:
+    """The known peer that a client means by a participant id and its DSP address (either may be ''); Malformed otherwise."""
+    found = await tx.get(Peer, id) if id else None
+    if found is None and not id and address:
+        listed = await tx.find(Peer, address=address.rstrip("/"), limit=2)
+        found = listed[0] if len(listed) == 1 else None
+    if found is None:
+        raise Malformed(
+            f"{clean(id or address, 200) or 'Nobody'} is no peer of this node.",
+            "Messages go only to nodes whose card the operator trusts.",
+            "saltbridge peer add",
+            code="peer.unknown",
+            where="counterPartyId" if id else "counterPartyAddress",
+        )
+    if address and address.rstrip("/") != found.address:
+        raise Malformed(
+            f"{clean(address, 200)} is not the address of {found.name}.",
+            f"Its card says {found.address}.",
+            "Send that address, or add its new card: saltbridge peer add",
+            code="peer.address",
+            where="counterPartyAddress",
+        )
+    return found
+
+
 async def negotiation(tx: Transaction, text: str) -> Negotiation:
     return await resolve(tx, Negotiation, text)
 

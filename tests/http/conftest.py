@@ -15,9 +15,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from connector.dataplane.sources import HttpSources
 from connector.errors import PeerUnreachable, Unauthenticated
 from connector.exchange.decide import ProductDecider
 from connector.http.app import dataspace_app, operator_app
+from connector.http.outbound import Outbound
 from connector.http.settings import Settings
 from connector.ports import Answer, Caller, Limits, Me, Store, SystemClock, World
 from connector.storage.sqlite import open_sqlite
@@ -94,6 +96,7 @@ def world(store: Store) -> World:
         tokens=alone,
         decider=ProductDecider(),
         secret=b"a key of this node alone",
+        sources=HttpSources(Outbound()),
         limits=Limits(message_bytes=20_000, page=2),
     )
 

@@ -10,9 +10,9 @@ from aiohttp import web
 
 from connector.ports import World
 
-from . import assets, definitions, policies
+from . import agreements, assets, catalog, definitions, edrs, negotiations, policies, secrets, transfers
 
-RESOURCES = (assets, policies, definitions)
+RESOURCES = (assets, policies, definitions, catalog, negotiations, agreements, transfers, edrs, secrets)
 
 
 def routes(world: World) -> list[web.RouteDef]:

@@ -31,7 +31,7 @@ def routes(world: World) -> list[web.RouteDef]:
 
     async def listing(request: web.Request) -> web.Response:
         asked = query.read(await read(request, world))
-        return shapes.many(await query.find(world, ContractDefinition, asked, shapes.contract_definition, INDEX))
+        return shapes.many(await query.find(world, ContractDefinition, asked, query.as_is(shapes.contract_definition), INDEX))
 
     async def show(request: web.Request) -> web.Response:
         return shapes.one(shapes.contract_definition(await definitions.get(world, request.match_info["id"])))

@@ -32,7 +32,7 @@ def routes(world: World) -> list[web.RouteDef]:
 
     async def listing(request: web.Request) -> web.Response:
         asked = query.read(await read(request, world))
-        return shapes.many(await query.find(world, PolicyDefinition, asked, shapes.policy_definition))
+        return shapes.many(await query.find(world, PolicyDefinition, asked, query.as_is(shapes.policy_definition)))
 
     async def show(request: web.Request) -> web.Response:
         return shapes.one(shapes.policy_definition(await _known(world, request.match_info["id"])))

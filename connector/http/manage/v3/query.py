@@ -6,19 +6,21 @@ operator is an error.  Criteria of equality that name a key of the store narrow 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any, TypeVar
 
 from catalog.criteria import Criterion, parse_criterion
-from connector.ports import Record, World
+from connector.ports import Record, Transaction, World
 
 from .jsonld import Node, plain
 
 R = TypeVar("R", bound=Record)
 Json = dict[str, Any]
+Shown = Callable[[Transaction, R], Awaitable[Json | None]]
 
 LIMIT = 50  # EDC's default
 MOST = 10_000  # records of one answer
@@ -72,7 +74,7 @@ def criterion_json(node: Node) -> Json:
 
 
 async def find(
-    world: World, kind: type[R], query: Query, facts: Callable[[R], Json | None], index: Mapping[str, str] | None = None, **keys: str
+    world: World, kind: type[R], query: Query, facts: Shown[R], index: Mapping[str, str] | None = None, **keys: str
 ) -> list[Json]:
     """What the API shows of the records that match; `facts` shows one, or None for one that is not shown here.
 
@@ -83,30 +85,41 @@ async def find(
     if query.sort is None and not query.descending:
         wanted = [each async for each in _first(matching, query.offset + query.limit)]
     else:
-        wanted = sorted([each async for each in matching], key=lambda each: _rank(query.sort, each), reverse=query.descending)
+        wanted = sorted([each async for each in matching], key=lambda each: rank(query.sort, each), reverse=query.descending)
     return list(islice(wanted, query.offset, query.offset + query.limit))
 
 
-async def _matching(world: World, kind: type[R], query: Query, facts: Callable[[R], Json | None], keys: Mapping[str, str]) -> Any:
+def as_is(shape: Callable[[R], Json | None]) -> Shown[R]:
+    """A shape that needs no other record."""
+
+    async def shown(_: Transaction, record: R) -> Json | None:
+        return shape(record)
+
+    return shown
+
+
+async def _matching(world: World, kind: type[R], query: Query, facts: Shown[R], keys: Mapping[str, str]) -> AsyncIterator[Json]:
     after = ""
     named = next((one.right[0] for one in query.criteria if one.path == ("id",) and one.operator == "="), None)
     while True:
+        # A page is a transaction: what is asked of many records does not keep everyone else waiting.
         async with world.store.transaction() as tx:
             if named is not None:
                 one = await tx.get(kind, named)
                 page = [one] if one is not None else []
             else:
                 page = await tx.find(kind, after=after, limit=PAGE, **keys)
-        for record in page:
-            shown = facts(record)
-            if shown is not None and query.matches(shown):
-                yield shown
+            shown = [await facts(tx, record) for record in page]
+        for each in shown:
+            if each is not None and query.matches(each):
+                yield each
         if named is not None or len(page) < PAGE:
             return
         after = page[-1].id
+        await asyncio.sleep(0)
 
 
-async def _first(matching: Any, count: int) -> Any:
+async def _first(matching: AsyncIterator[Json], count: int) -> AsyncIterator[Json]:
     left = count
     async for each in matching:
         yield each
@@ -120,7 +133,7 @@ def _keys(query: Query, index: Mapping[str, str]) -> dict[str, str]:
     return {index[name]: value for name, value in equal.items() if name in index}
 
 
-def _rank(sort: Criterion | None, facts: Json) -> tuple[Any, ...]:
+def rank(sort: Criterion | None, facts: Json) -> tuple[Any, ...]:
     """Numbers before texts, what has no value last; equal values by id."""
     id = str(facts["@id"])
     found = sort.found(id, facts) if sort else [id]
