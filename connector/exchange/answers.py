@@ -77,6 +77,7 @@ async def settle(world: World, talk: Talk, letter: Letter, body: bytes, *, unsen
             return None, False
         if is_final(talk, before):  # their last word overtook the answer to ours: it belongs on the timeline all the same
             tx.put(_told(world, before, letter, unsent))
+            _rest(tx, before)
             return None, False
         here = talk.machine.answered(position(talk, before), accepted=True)
         after = replace(before, place=at(before.place, here, crossed=False), peer_pid=before.peer_pid or _their_pid(before, answered))
@@ -91,6 +92,12 @@ async def settle(world: World, talk: Talk, letter: Letter, body: bytes, *, unsen
     if crossed:
         await compare(world, talk, letter.process)
     return following
+
+
+def _rest(tx: Transaction, process: Any) -> None:
+    """What is over waits for no answer any more."""
+    if process.place.waiting:
+        tx.put(replace(process, place=replace(process.place, sent="", waiting=False, crossed=False)))
 
 
 def _told(world: World, process: Any, letter: Letter, unsent: bool) -> Step:
@@ -196,7 +203,10 @@ async def refused(
     async def work(tx: Transaction) -> tuple[Any, bool]:
         before = await tx.get(talk.record, letter.process)
         tx.drop(letter.id)
-        if before is None or is_final(talk, before):
+        if before is None:
+            return None, False
+        if is_final(talk, before):
+            _rest(tx, before)
             return None, False
         if before.place.waiting and not before.place.sent:
             here = talk.machine.answered(position(talk, before), accepted=False)
