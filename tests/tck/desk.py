@@ -35,6 +35,7 @@ class _Unknown(Exception):
 class Tally:
     """What the kit did to the node, and heard when it expected nothing."""
 
+    heard: int = 0  # messages that were answered, dropped or refused
     unheard: list[str] = field(default_factory=list)  # `POST path @type`, answered with 404
     dropped: int = 0
     conflicts: int = 0
@@ -118,13 +119,16 @@ class Desk:
     async def _hear(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         path = request.path.removesuffix("/")
-        if self.forgiving:
-            return self._forgive(request, path, body)
-        for expected in self._expected.values():
-            if _goes_to(expected.kind, path):
-                return await self._take(request, expected, body)
-        self.tally.unheard.append(f"{request.method} {path} {_type(body)}")
-        return web.Response(status=404, body=b"No handler registered on this endpoint")
+        try:
+            if self.forgiving:
+                return self._forgive(request, path, body)
+            for expected in self._expected.values():
+                if _goes_to(expected.kind, path):
+                    return await self._take(request, expected, body)
+            self.tally.unheard.append(f"{request.method} {path} {_type(body)}")
+            return web.Response(status=404, body=b"No handler registered on this endpoint")
+        finally:
+            self.tally.heard += 1
 
     async def _take(self, request: web.Request, expected: Expected, body: bytes) -> web.StreamResponse:
         """One hit on what is expected, in the kit's order: read, judge, expand, move, and only then expect it no more."""

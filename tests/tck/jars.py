@@ -59,8 +59,8 @@ def _fetch(cache: Path, into: Path) -> Path:
 
 def _why(said: str) -> str:
     """The first thing of substance that Maven calls an error."""
-    errors = [line.removeprefix("[ERROR]").strip() for line in said.splitlines() if line.startswith("[ERROR]")]
-    return next((error[:240] for error in errors if len(error) > 3), "it did not say why")
+    errors = [line.partition("[ERROR]")[2].partition(" -> [Help")[0].strip() for line in said.splitlines()]
+    return next((error[-240:] for error in errors if error), "it did not say why")
 
 
 def _pom() -> str:

@@ -27,6 +27,7 @@ from .wording import Overtaken, Process
 PAUSE = 0.1  # seconds: between two looks, before some messages, before a state is read once
 BACK_OFF = (0.2, 0.4)  # seconds before a message is repeated that was answered with 4xx
 OPEN_SECONDS = 10.0  # until the kit gives up on an answer
+FIRST = 3.0  # seconds in which a node that is to overtake us has to speak
 DATASETS = "http://www.w3.org/ns/dcat#dataset"
 
 
@@ -36,10 +37,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True)
 class Manner:
-    """How patient a kit is, and how slow: a slow one moves itself late, so that a quick node overtakes it."""
+    """How patient a kit is, and whether it lets the node overtake it.
+
+    Where it is overtaken, the kit goes on only after the node has spoken: it has not moved yet although its message was
+    answered, or it does not expect yet what the node says by itself.
+    """
 
     wait: float = 10.0  # seconds for each step that waits
-    slow: float = 0.0  # seconds between an answer and its own bookkeeping
+    overtaken: Callable[[Row, int], bool] = lambda row, step: False  # at which steps
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,13 @@ class Kit:
         self.row, self.desk, self.target = row, desk, target
         self._client, self._manner = client, manner
         self._latches: deque[asyncio.Event] = deque()
+        self._step = 0
+        self._heard = 0  # how much the node had said when we last spoke
 
     async def play(self) -> None:
         """Do the steps in order; Failed with the step at which it went wrong."""
         for number, step in enumerate(self.row.steps):
+            self._step = number
             try:
                 await self._do(step)
             except (Failed, judge.Invalid, Overtaken, aiohttp.ClientError, TimeoutError) as error:
@@ -75,6 +83,8 @@ class Kit:
     async def _do(self, step: Step) -> None:
         match step.verb:
             case "expect":
+                if self.row.says_by_itself(self._step):
+                    await self._overtaken()
                 self._latches.append(self.desk.expect(step.what, silently=bool(step.how)))
             case "send" | "refused" if step.what == "request":
                 await self._request()
@@ -112,7 +122,8 @@ class Kit:
         ack = await self.post(process.address + self.desk.kinds["request"].path, body)
         if ack is None:
             raise Failed("the request was not acknowledged with a process")
-        await asyncio.sleep(self._manner.slow)
+        if self._latches:
+            await self._overtaken()
         process.peer_pid = word(ack, "providerPid")
         process.move("REQUESTED")
 
@@ -132,9 +143,18 @@ class Kit:
         except Failed:
             process.state = before if early else process.state  # what was refused has not happened
             raise
-        await asyncio.sleep(self._manner.slow)
+        if self._latches and not refused:
+            await self._overtaken()
         if not early and not refused:
             process.move(kind.state)
+
+    async def _overtaken(self) -> None:
+        """Let the node speak first, where the manner says so."""
+        if not self._manner.overtaken(self.row, self._step):
+            return
+        until = asyncio.get_running_loop().time() + FIRST
+        while self.desk.tally.heard == self._heard and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.005)
 
     # --- what we wait for
 
@@ -189,6 +209,7 @@ class Kit:
 
     async def post(self, url: str, body: Json, *, refused: bool = False) -> Json | None:
         """The expanded answer, None when it is empty; Failed when its status is not what must come."""
+        self._heard = self.desk.tally.heard
         for back_off in (*BACK_OFF, None):
             status, answer = await self.call("POST", url, body)
             if refused or status == 404 or not 400 <= status < 500 or back_off is None:

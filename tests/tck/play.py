@@ -1,7 +1,7 @@
 """All scenarios at once against one real node: a kit with a server of its own for each, real HTTP both ways.
 
-`played` is what the official kit would see.  `settled` goes on from there, for runs that provoke races: every kit becomes a
-forgiving peer, and both ends must come to rest in the same state, with nothing half-written behind them.
+`played` is what the official kit would see.  `settled` goes on from there, for runs that provoke races: both ends must come to
+rest in the same state, with nothing half-written behind them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,15 +54,20 @@ class Run:
 
 @contextlib.asynccontextmanager
 async def played(
-    folder: Path, manner: Manner, *, after: float, rows: Sequence[Row] = ROWS, prepare: Callable[[Node], None] = lambda node: None
-) -> AsyncIterator[Run]:
-    """Play the rows side by side against a node whose decider answers `after` seconds late; it still runs in the block."""
+    folder: Path, manner: Manner, *, after: float, prepare: Callable[[Node], None] = lambda node: None,
+    callbacks: dict[str, Row] | None = None, forgiving: bool = False,
+) -> AsyncIterator[Run]:  # fmt: skip
+    """Play all rows side by side against a node whose decider answers `after` seconds late; it still runs in the block.
+
+    `callbacks` is told where each row's kit listens, before anything is said.  A `forgiving` kit is a reasonable peer as soon
+    as its scenario is over, won or lost.
+    """
     async with contextlib.AsyncExitStack() as stack:
         client = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         port = free_run(3)
-        desks = [Desk(row) for row in rows]
+        desks = [Desk(row) for row in ROWS]
         for desk in desks:
-            await desk.start()
+            (callbacks if callbacks is not None else {})[await desk.start()] = desk.row
             stack.push_async_callback(desk.stop)
         environ = {"SALTBRIDGE_STORE__SYNCHRONOUS": "NORMAL"}
         addresses = [desk.address for desk in desks]
@@ -71,7 +76,7 @@ async def played(
             stack.callback(desk.close)  # before the node ends: it may wait for an answer of one
         target = _target(node.world, port)
         began = time.perf_counter()
-        done = await asyncio.gather(*(_play(Kit(desk.row, desk, target, client, manner)) for desk in desks))
+        done = await asyncio.gather(*(_play(Kit(desk.row, desk, target, client, manner), forgiving) for desk in desks))
         yield Run(node, {each.row.id: each for each in done}, time.perf_counter() - began)
 
 
@@ -83,11 +88,13 @@ def _target(world: World, port: int) -> Target:
     )  # fmt: skip
 
 
-async def _play(kit: Kit) -> Played:
+async def _play(kit: Kit, forgiving: bool) -> Played:
     try:
         await kit.play()
     except Failed as error:
         return Played(kit.row, str(error), kit)
+    finally:
+        kit.desk.forgiving = forgiving
     strange = kit.desk.out_of_turn()
     return Played(kit.row, f"said out of turn: {', '.join(strange)}" if strange else "", kit)
 
@@ -96,9 +103,7 @@ async def _play(kit: Kit) -> Played:
 
 
 async def settled(run: Run) -> dict[str, str]:
-    """Let all kits forgive and wait; what is wrong with each row's process then, "" when nothing is."""
-    for each in run.played.values():
-        each.kit.desk.forgiving = True
+    """Wait until all forgiving kits and the node are at rest; what is wrong with each row's process then, "" when nothing is."""
     wrong = await asyncio.gather(*(_settled(run.node.world, each.kit) for each in run.played.values()))
     return dict(zip(run.played, wrong, strict=True))
 

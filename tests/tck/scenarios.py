@@ -62,6 +62,11 @@ class Row:
     def steps(self) -> tuple[Step, ...]:
         return tuple(_step(text.split()) for text in self.says.split(","))
 
+    def says_by_itself(self, number: int) -> bool:
+        """Whether the message expected in this step comes without a word of ours: the official kit expects it late."""
+        step, *rest = self.steps[number:]
+        return step.verb == "expect" and bool(rest) and rest[0].verb == "wait"
+
 
 def _step(words: list[str]) -> Step:
     verb, rest = words[0], words[1:]
@@ -99,8 +104,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "CN:01-03",
-        f"{OFFERED}, expect agreement, send accepted, wait AGREED, "
-        "expect finalized, send verification, wait FINALIZED",
+        f"{OFFERED}, expect agreement, send accepted, wait AGREED, expect finalized, send verification, wait FINALIZED",
         "the last event never leaves",
     ),
     Row(
@@ -216,8 +220,7 @@ ROWS: tuple[Row, ...] = (
     Row("TP:02-03", f"{SEEN_STARTED}, {SUSPENDED}, {ENDED}", "a suspension is acknowledged and forgotten"),
     Row(
         "TP:02-04",
-        f"{SEEN_STARTED}, send suspension, wait SUSPENDED, pause, read SUSPENDED, "
-        f"send bare-start, wait STARTED, read STARTED, {COMPLETED}",
+        f"{SEEN_STARTED}, send suspension, wait SUSPENDED, pause, read SUSPENDED, send bare-start, wait STARTED, read STARTED, {COMPLETED}",
         "a consumer may not resume",
     ),
     Row("TP:02-05", f"{ASKED}, {ENDED}", "the acknowledgement has its pids exchanged"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +13,9 @@ from . import judge, script
 from .ids import DISABLED, IDS
 from .kit import Manner
 from .play import chain_of, played, settled
-from .scenarios import ROWS
+from .scenarios import ROWS, Row
 
 LIST = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kits" / "dsp-ids.txt"
-OVERTAKING = Manner(wait=1.5, slow=0.05)  # a kit that moves 50 ms late against a node that answers at once
 
 
 # --- the rows ------------------------------------------------------------------------------------
@@ -66,6 +66,22 @@ def test_passes_as_the_kit_plays_it(as_the_kit_does: dict[str, str], id: str) ->
 # --- races provoked ------------------------------------------------------------------------------
 
 
+def _everywhere(row: Row, step: int) -> bool:
+    return True
+
+
+def _here_and_there(row: Row, step: int) -> bool:
+    """At half of the places, the same ones each time: what comes after a race that was lost is reached too."""
+    return bool(zlib.crc32(f"{row.id} {step}".encode()) & 1)
+
+
+def _nowhere(row: Row, step: int) -> bool:
+    return False
+
+
+PLACES = {"everywhere": _everywhere, "here and there": _here_and_there, "as it comes": _nowhere}
+
+
 @dataclass(frozen=True)
 class Raced:
     """One run against a node that reacts at once, after both ends have come to rest."""
@@ -78,10 +94,12 @@ class Raced:
     lost: int  # scenarios that the official kit would have called failed
 
 
-@pytest.fixture(scope="module")
-def raced(tmp_path_factory: pytest.TempPathFactory) -> Raced:
+@pytest.fixture(scope="module", params=PLACES)
+def raced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Raced:
+    manner = Manner(wait=1.0, overtaken=PLACES[request.param])
+
     async def play() -> Raced:
-        async with played(tmp_path_factory.mktemp("races") / "node", OVERTAKING, after=0.0) as run:
+        async with played(tmp_path_factory.mktemp("races") / "node", manner, after=0.0, forgiving=True) as run:
             wrong = await settled(run)
             tallies = [each.kit.desk.tally for each in run.played.values()]
             return Raced(
@@ -105,9 +123,10 @@ def test_the_audit_chain_holds_through_all_races(raced: Raced) -> None:
     assert raced.chain == ""
 
 
+@pytest.mark.parametrize("raced", ["everywhere", "here and there"], indirect=True)
 def test_the_races_did_happen(raced: Raced) -> None:
-    assert raced.dropped and raced.conflicts and raced.unheard, raced
-    assert raced.lost, "no scenario was lost: the kit was not overtaken"
+    """Connections were dropped, 409 and 404 were answered, and scenarios lost that the official kit would call failed."""
+    assert min(raced.dropped, raced.conflicts, raced.unheard, raced.lost) >= 3, raced
 
 
 # --- the judge -----------------------------------------------------------------------------------
