@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from connector import config, node
 from connector.cli.init import make
+from connector.exchange import transfer
 from connector.http.outbound import Outbound
 from connector.identity import static
 from connector.operate import contracts, offers, passports, peers, transfers
@@ -190,8 +191,15 @@ class End:
     async def reads(self, of: End, path: str) -> Answer:
         return await self.world.courier.get(f"{of.url}/dsp/2025-1", path, of.id, [of.url])
 
-    async def fetches(self, url: str, authorization: str = "") -> Answer:
-        return await self.world.data.fetch(url, authorization=authorization, origins=[url.split("/data", maxsplit=1)[0]])
+    async def address(self, pid: str) -> tuple[str, str]:
+        """(url, token) of a started transfer of ours."""
+        url, token, _ = await transfer.endpoint(self.world, pid)
+        return url, token
+
+    async def pulls(self, address: tuple[str, str], battery: str = FIRST, path: str = "") -> Answer:
+        """What a data address answers to whoever holds it."""
+        url, token = address
+        return await self.world.data.fetch(f"{url}/{battery}{path}", authorization=token, origins=[url.split("/data", maxsplit=1)[0]])
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Awaitable, Callable
@@ -37,16 +38,33 @@ class Exchange:
 
 
 @dataclass
+class Door:
+    """Holds one kind of message until a test lets it in: it has left its sender, and no answer has come back."""
+
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
 class Recorder:
     """Everything that reaches one node's dataspace listener.  What tests write by hand need not be well-formed."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     by_hand: set[bytes] = field(default_factory=set)
+    doors: dict[str, Door] = field(default_factory=dict)  # @type -> the door it meets
+
+    def closes(self, type: str) -> Door:
+        """From now on messages of this type wait at the door."""
+        return self.doors.setdefault(type, Door())
 
     def middleware(self) -> Any:
         @web.middleware
         async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
             body = await request.read()
+            door = self.doors.get((_json(body) or {}).get("@type", ""))
+            if door is not None and not door.open.is_set():
+                door.arrived.set()
+                await door.open.wait()
             response = await handler(request)
             answer = bytes(response.body) if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
             if response.headers.get("Content-Encoding") == "gzip":
