@@ -18,6 +18,7 @@ from connector.operate.shapes import rules
 from connector.ports import Move, Transaction, World
 from connector.protocol.negotiation import FINAL
 from connector.protocol.negotiation import Message as N
+from connector.protocol.transfer import FINAL as TRANSFER_FINAL
 from connector.protocol.transfer import State as S
 from connector.records import Json, Negotiation, Note, Peer, Transfer
 from policies.odrl import parse_policy, render
@@ -75,6 +76,22 @@ async def forget(world: World, id: str) -> None:
             raise Hidden(f"There is no endpoint data reference {id}.")
         tx.put(replace(process, data_address={}))
         tx.note(Note(event="edr.forgotten", subject=id, data={"agreement": process.agreement}))
+
+    await transact(world, work)
+
+
+async def clear(world: World, id: str) -> None:
+    """Forget what is left of a transfer that is over (EDC calls it deprovisioning); Hidden for none, Clash for a running one."""
+
+    async def work(tx: Transaction) -> None:
+        process = await tx.get(Transfer, id)
+        if process is None:
+            raise Hidden(f"There is no transfer {id}.")
+        if process.place.state not in TRANSFER_FINAL:
+            raise Clash(f"The transfer {id} is not over.", f"It is {process.place.state or 'opening'}.", "Terminate it first.")
+        if process.data_address:
+            tx.put(replace(process, data_address={}))
+            tx.note(Note(event="edr.forgotten", subject=id, data={"agreement": process.agreement}))
 
     await transact(world, work)
 

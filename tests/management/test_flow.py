@@ -10,7 +10,7 @@ import pytest
 
 from connector.records import AuditEntry
 
-from .conftest import EDC, PROTOCOL, Two, stock
+from .nodes import EDC, PROTOCOL, Two, stock
 
 PROXY = {"proxyPath": "true", "proxyQueryParams": "true", "proxyBody": "true", "proxyMethod": "true"}
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from connector.errors import Clash, Denied, Hidden
 from connector.exchange import transfer
-from connector.operate import transfers
+from connector.operate import asking, transfers
 from connector.ports import Transaction, World
 from connector.protocol.vocabulary import HTTP_PULL
 from connector.records import Agreement, Transfer
@@ -54,12 +54,17 @@ def routes(world: World) -> list[web.RouteDef]:
         await transfers.move(world, found.id, request.match_info["verb"], reason)
         return shapes.nothing()
 
+    async def deprovision(request: web.Request) -> web.Response:
+        await asking.clear(world, request.match_info["id"])
+        return shapes.nothing()
+
     return [
         web.post(BASE, open),
         web.post(f"{BASE}/request", listing),
         web.get(f"{BASE}/{{id}}", show),
         web.get(f"{BASE}/{{id}}/state", state),
         web.post(f"{BASE}/{{id}}/{{verb:terminate|suspend|resume}}", move),
+        web.post(f"{BASE}/{{id}}/deprovision", deprovision),
     ]
 
 
