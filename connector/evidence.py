@@ -83,6 +83,22 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """The last backup that somebody has written and checked; there is one record, `last`."""
+
+    kind: ClassVar[str] = "backup"
+    id: str
+    version: int = 0
+    at: datetime
+    size: int
+    sha256: str  # of the whole file
+    with_keys: bool
+
+    def keys(self) -> Keys:
+        return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """What a pull brought: one part (or document) of one battery under one agreement."""
 

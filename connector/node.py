@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from importlib.metadata import version
 from typing import Any
 
 from aiohttp import web
 
 from connector import certificates, log
 from connector.certificates import client_context, server_context
-from connector.config import Config, read_token
+from connector.config import FILE, Config, read_token
 from connector.dataplane.sources import HttpSources
 from connector.dataplane.tokens import HmacTokens
 from connector.errors import Misconfigured
@@ -26,13 +27,14 @@ from connector.exchange import deliver
 from connector.exchange.decide import ProductDecider
 from connector.http import metrics
 from connector.http.app import dataspace_app, listen, operator_app
-from connector.http.manage import routes
+from connector.http.manage import backup, routes
 from connector.http.outbound import Outbound
 from connector.http.peer import HttpCourier
 from connector.http.settings import Settings
 from connector.identity import keys
 from connector.identity.static import StaticIdentity, card
 from connector.meter import Meter
+from connector.operate import backups
 from connector.ports import Clock, Decider, Identity, Limits, Me, Store, SystemClock, World
 from connector.records import Note
 from connector.storage.sqlite import open_sqlite
@@ -82,7 +84,14 @@ def build(
         card=lambda: card(me, ring.dsp), token=token, hosts=config.operator.known_hosts,
         upload_bytes=config.limits.upload_bytes,
     )  # fmt: skip
-    roads = [*routes(world, settings.card), *metrics.routes(world, meter, partial(_days_left, config))]
+    files = backup.Files(
+        home=config.home, database=config.database, settings=config.home / FILE, keys=config.keys,
+        token=config.home / config.operator.token_file,
+    )  # fmt: skip
+    roads = [
+        *routes(world, settings.card), *backup.routes(world, files, version("saltbridge")),
+        *metrics.routes(world, meter, partial(_days_left, config)),
+    ]  # fmt: skip
     dataspace, operator = dataspace_app(world, settings), operator_app(world, settings, roads)
     for app, listener in ((dataspace, "dataspace"), (operator, "operator")):
         app.middlewares.insert(0, metrics.counted(meter, listener))
@@ -113,6 +122,11 @@ def _store(config: Config, clock: Clock) -> Store:
         return PostgresStore(config.store.url, clock, writer=config.participant.name, synchronous=config.store.synchronous)
     path = str(config.home / rest) if rest != ":memory:" else rest
     return open_sqlite(path, clock, writer=config.participant.name, synchronous=config.store.synchronous)
+
+
+async def last_backup(node: Node) -> str:
+    """When a backup was last kept, as JSON has instants; empty when never."""
+    return str((await backups.last(node.world)).get("at", ""))
 
 
 @contextlib.asynccontextmanager

@@ -30,6 +30,25 @@ def make_database(path: Path) -> None:
     asyncio.run(make())
 
 
+def look_at_backup(file: Path, home: Path) -> dict[str, Any]:
+    """What restoring would do: {name, made, participant, replaces: the database that would be put aside, or ""}.
+
+    Raises Malformed for what is no whole backup, Misconfigured for one that does not fit this home.
+    """
+    from connector import restoring
+
+    plan = restoring.plan(file, home)
+    replaces = str(plan.database) if plan.database.exists() else ""
+    return {"name": plan.manifest.name, "made": plan.manifest.made, "participant": plan.manifest.participant, "replaces": replaces}
+
+
+def restore(file: Path, home: Path) -> dict[str, Any]:
+    """Do it; {name, made, entries of the audit chain, keys: whose, kept: where the old database is}."""
+    from connector import restoring
+
+    return asyncio.run(restoring.restore(restoring.plan(file, home)))
+
+
 def check_policy(text: str) -> list[dict[str, Any]]:
     """What is wrong with a policy file: line, what, next."""
     from policies.check import check_text

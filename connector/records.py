@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from .evidence import AuditEntry as AuditEntry
+from .evidence import Backup as Backup
 from .evidence import Decision as Decision
 from .evidence import Json as Json
 from .evidence import Keys as Keys

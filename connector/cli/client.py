@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import quote, urlencode
 
 from connector.errors import (
@@ -110,11 +110,20 @@ class Client:
         _, media_type, content = self._call("GET", path, query, None, "")
         return content, media_type
 
+    def save(self, path: str, to: Path, **query: object) -> None:
+        """POST and write the answer's bytes to a file as they come; Unavailable when they break off."""
+        with to.open("wb") as file:
+            self._call("POST", path, query, b"{}", "application/json", file)
+            file.flush()
+            os.fsync(file.fileno())
+
     def _json(self, method: str, path: str, body: object, query: dict[str, object]) -> Any:
         sent = None if body is None else json.dumps(body, ensure_ascii=False).encode()
         return _read(self._call(method, path, query, sent, "application/json")[2])
 
-    def _call(self, method: str, path: str, query: dict[str, object], body: bytes | None, media_type: str) -> tuple[int, str, bytes]:
+    def _call(
+        self, method: str, path: str, query: dict[str, object], body: bytes | None, media_type: str, to: IO[bytes] | None = None
+    ) -> tuple[int, str, bytes]:
         asked = {name.rstrip("_"): _text(value) for name, value in query.items() if value not in (None, "", False)}
         target = BASE + path + (f"?{urlencode(asked)}" if asked else "")
         headers = {"X-Api-Key": self.token, "Accept": "application/json, */*"}
@@ -124,7 +133,7 @@ class Client:
         try:
             connection.request(method, target, body=body, headers=headers)
             response = connection.getresponse()
-            content = response.read()
+            content = response.read() if to is None or response.status >= 400 else _save(response, to)
         except TimeoutError as error:
             raise Unavailable(
                 f"The node at {self.host}:{self.port} did not answer within {self.timeout:.0f} s.",
@@ -156,6 +165,23 @@ class Client:
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         return HTTPSConnection(self.host, self.port, timeout=self.timeout, context=context)
+
+
+def _save(response: HTTPResponse, to: IO[bytes]) -> bytes:
+    try:
+        while piece := response.read(1024 * 1024):
+            _write(piece, to)
+    except HTTPException as error:
+        why = "the node ended it before its end"
+        raise Unavailable("The answer broke off.", why, "Look at its log for the reason, then try again.") from error
+    return b""
+
+
+def _write(piece: bytes, to: IO[bytes]) -> None:
+    try:
+        to.write(piece)
+    except OSError as error:
+        raise Misconfigured(f"{to.name} cannot be written.", _plain(error), "Make room there, or name another place.") from error
 
 
 def part(text: str) -> str:

@@ -46,10 +46,10 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
     # Before anything is started: a signal in between must stop it too.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with node.running(node.build(config)):
+    async with node.running(node.build(config)) as running:
         seconds = time.perf_counter() - started
         if banner:
-            print("\n".join(lines(config, seconds)), flush=True)
+            print("\n".join(lines(config, seconds, await node.last_backup(running))), flush=True)
         else:
             log.event(
                 "ready",
@@ -65,7 +65,7 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
     log.event("stopped")
 
 
-def lines(config: Config, seconds: float) -> list[str]:
+def lines(config: Config, seconds: float, last_backup: str = "") -> list[str]:
     """What a person sees of a started node: at most twelve lines, the last one says that it is ready."""
     from importlib.metadata import version
 
@@ -76,19 +76,20 @@ def lines(config: Config, seconds: float) -> list[str]:
         ("participant", config.participant.id),
         ("dataspace", f"{config.dataspace.public_url}   (listens on {config.dataspace.listen}, tls {config.dataspace.tls})"),
         ("operator", f"{operator}   (token in {config.home / config.operator.token_file})"),
-        ("data", _kept(config)),
+        ("data", _kept(config, last_backup)),
         ("profile", config.profile),
     ]
     shown = [f"Saltbridge {version('saltbridge')} · {config.participant.name}", *(f"  {name:<12} {value}" for name, value in rows)]
     return [clean(line) for line in [*shown, f"ready in {duration(seconds)}"]]
 
 
-def _kept(config: Config) -> str:
-    from connector.text import size
+def _kept(config: Config, last_backup: str) -> str:
+    from connector.text import local, size
 
     path = config.database
     if path is None:
         return "in memory, lost on exit" if config.store.url.startswith("sqlite:") else config.store.url.partition("@")[2] or "PostgreSQL"
     # Recent writes lie in the write-ahead log until SQLite moves them.
     bytes = sum(file.stat().st_size for file in (path, path.with_name(path.name + "-wal")) if file.exists())
-    return f"SQLite {path} · {size(bytes)} · no backup on record"
+    saved = f"last backup {local(last_backup)}" if last_backup else "no backup on record"
+    return f"SQLite {path} · {size(bytes)} · {saved}"

@@ -29,6 +29,7 @@ def status(json: table.Json = False) -> None:
             ("transfers", _counts(shown["transfers"])),
             ("outbox", f"{outbox['letters']} letters{oldest}" if outbox["letters"] else "empty"),
             ("blocked", shown["blocked_peers"]),
+            ("last backup", table.instant(shown["last_backup"]) if shown["last_backup"] else "never"),
         ]
     )
     waiting = shown["waits_for_operator"]

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from connector.meter import COUNTERS, Meter
+from connector.operate import backups
 from connector.operate.status import counts
 from connector.ports import World
 
@@ -34,7 +35,8 @@ def routes(world: World, meter: Meter, days: Callable[[datetime], Days]) -> list
         from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, ProcessCollector, generate_latest
 
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collected([*_gauges(await counts(world), days(world.clock.now())), *_counters(meter)]))
+        held = await counts(world) | {"backup": await backups.age(world)}
+        registry.register(_Collected([*_gauges(held, days(world.clock.now())), *_counters(meter)]))
         ProcessCollector(registry=registry)
         headers = {**TEXT, "Content-Type": CONTENT_TYPE_PLAIN_0_0_4}
         return web.Response(body=generate_latest(registry), headers=headers)
@@ -80,6 +82,8 @@ def _gauges(held: Mapping[str, Any], days: Days) -> Iterable[Metric]:
         ("outbox_oldest_seconds", "Age of the oldest letter that waits.", held["oldest_seconds"]),
     ):
         yield GaugeMetricFamily(PREFIX + name, help, value=value)
+    if held["backup"] is not None:
+        yield GaugeMetricFamily(f"{PREFIX}backup_age_seconds", "Since the last backup was kept.", value=held["backup"])
     for name, label in (("certificate", "listener"), ("key", "key")):
         gauge = GaugeMetricFamily(f"{PREFIX}{name}_days_left", f"Days until the {name} should have been renewed.", labels=(label,))
         for which, left in days.get(name, {}).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from connector.operate import backups
 from connector.operate.all_of import all_of
 from connector.ports import Transaction, World
 from connector.protocol.negotiation import State as NegotiationState
@@ -19,6 +20,7 @@ async def status(world: World) -> Json:
         for_you = [process.id for process in await tx.find(Negotiation, waits_for="operator", limit=100)]
         blocked = [peer.name for peer in await tx.find(Peer) if peer.blocked]
         last = await _last_change(tx)
+    backup = await backups.last(world)
     return {
         "participant": world.me.id,
         "name": world.me.name,
@@ -33,6 +35,7 @@ async def status(world: World) -> Json:
         "waits_for_operator": for_you,
         "blocked_peers": blocked,
         "last_change": last,
+        "last_backup": backup.get("at", ""),
     }
 
 
