@@ -11,7 +11,7 @@ from connector.text import short
 
 from . import complete, table, timeline
 from .client import Client, part
-from .negotiate import next_step, read_terms
+from .negotiate import next_steps, read_terms
 from .table import Column, instant, show_id
 
 app = typer.Typer(no_args_is_help=True)
@@ -212,7 +212,8 @@ def _done(process: dict[str, Any], json: bool) -> None:
         return
     table.say(f"{short(process['id'])} · {process['peer']} · {process['title']} · {process['state']}")
     if process["state"] != "TERMINATED":
-        table.note(next_step(process))
+        for line in next_steps(process):
+            table.note(line)
 
 
 def _note(row: dict[str, Any]) -> str:

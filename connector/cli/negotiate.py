@@ -41,7 +41,8 @@ def negotiate(
     table.say(outcome(ended, steps))
     for why in ended["why_waiting"]:
         table.say(f"  waits for you: {why}")
-    table.note(next_step(ended))
+    for line in next_steps(ended):
+        table.note(line)
 
 
 def outcome(ended: dict[str, Any], steps: list[dict[str, Any]]) -> str:
@@ -51,14 +52,15 @@ def outcome(ended: dict[str, Any], steps: list[dict[str, Any]]) -> str:
     return f"{' ▸ '.join(states):<50} {len(messages)} messages · {duration(ended['seconds'])}"
 
 
-def next_step(ended: dict[str, Any]) -> str:
+def next_steps(ended: dict[str, Any]) -> list[str]:
+    """What it is called from now on, and what to type next."""
     id = short(ended["id"])
     if ended["state"] == "FINALIZED":
-        pull = f"saltbridge pull {ended['peer']} {ended['view'] or ended['dataset']} --battery ID"
-        return f"negotiation {id} · agreement {short(ended['agreement'])} · next: {pull}"
+        ids = f"negotiation {id} · agreement {short(ended['agreement'])}"
+        return [ids, f"next: saltbridge pull {ended['peer']} {ended['view'] or ended['dataset']} --battery ID"]
     if ended["waits_for"]:
-        return f"next: saltbridge contract accept {id}, or: saltbridge contract decline {id}"
-    return f"{ended['state']} so far, it goes on · next: saltbridge contract timeline {id}"
+        return [f"next: saltbridge contract accept {id}, or: saltbridge contract decline {id}"]
+    return [f"{ended['state']} so far, it goes on · next: saltbridge contract timeline {id}"]
 
 
 def read_terms(path: Path) -> Any:

@@ -27,6 +27,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change,
 
 CELL = 400  # characters of one cell
 GAP = 2  # spaces between two columns
+WIDE = 100  # characters of a line that two things may share
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,9 @@ def refusal_lines(error: PeerRefused) -> list[str]:
     lines = [f"refused by {error.by or 'the peer'}{process}", f"  what  {error.what}", f"  why   {whys[0]}"]
     lines += [f"        {why}" for why in whys[1:]]
     lines += [f"  next  {hint(error.next)}"] if error.next else []
-    return [clean(line) for line in lines] + [clean(f"  code  {code:<50} {timeline}").rstrip()]
+    coded = f"  code  {code:<50} {timeline}".rstrip()
+    lines += [coded] if len(coded) <= WIDE else [f"  code  {code}", f"        {timeline}"]
+    return [clean(line) for line in lines]
 
 
 def error_json(error: SaltbridgeError) -> dict[str, object]:

@@ -68,9 +68,9 @@ async def pull(world: World, wish: Wish) -> Json:
         process = await _transfer(world, agreement, story)
         answer = await _answer(world, peer, agreement, process, wish, story)
     except PeerRefused as error:
-        if error.code == RETIRED:
-            await _mark_retired(world, agreement, error)
-        raise
+        if error.code != RETIRED:
+            raise
+        raise _taken_back(peer, wish, await _mark_retired(world, agreement, error), error.decision) from error
     await transfer.act(world, process.id, T.COMPLETE)
     ended = await transfers.settled(world, process.id, S.COMPLETED, seconds=COMPLETION_SECONDS)
     story.tell("complete", state=ended.place.state)
@@ -163,12 +163,13 @@ async def _agreement(world: World, peer: Peer, wish: Wish, story: Story) -> Agre
     return agreed
 
 
-def _taken_back(peer: Peer, wish: Wish, agreement: Agreement) -> PeerRefused:
+def _taken_back(peer: Peer, wish: Wish, agreement: Agreement, decision: str = "") -> PeerRefused:
     return PeerRefused(
         f'your pull of "{title(agreement.dataset, agreement.view)}"',
         f"retired by {peer.name}: {clean(agreement.retired_why) or 'no reason given'}",
         f"ask for a new one: saltbridge negotiate {peer.name} {wish.what}",
         code=RETIRED,
+        decision=decision,
         by=peer.name,
         process_kind="negotiation",
         process=agreement.negotiation,
@@ -221,17 +222,17 @@ async def _not_started(world: World, process: Transfer) -> PeerUnreachable:
     )
 
 
-async def _mark_retired(world: World, agreement: Agreement, error: PeerRefused) -> None:
+async def _mark_retired(world: World, agreement: Agreement, error: PeerRefused) -> Agreement:
     """Believe the other party that it retired the agreement: the next pull negotiates anew, what was kept is closed."""
 
-    async def work(tx: Transaction) -> None:
+    async def work(tx: Transaction) -> Agreement:
         now = await tx.get(Agreement, agreement.id)
         if now is None or now.retired is not None:
-            return
-        tx.put(replace(now, retired=world.clock.now(), retired_by=agreement.peer, retired_why=clean(own_reason(error.why), 300)))
+            return now or agreement
         tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": agreement.peer}))
+        return tx.put(replace(now, retired=world.clock.now(), retired_by=agreement.peer, retired_why=clean(own_reason(error.why), 300)))
 
-    await transact(world, work)
+    return await transact(world, work)
 
 
 def _means(agreement: Agreement, what: str) -> bool:

@@ -1,4 +1,4 @@
-"""What of README.md follows from the code alone: the diagrams of both protocols, the table of settings."""
+"""What of README.md follows from the code alone: the diagrams of both protocols, the tables of settings and codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, Literal, get_args, get_origin
 
-from connector import settings
+from connector import codes, settings
 from connector.protocol import negotiation, transfer
 from connector.protocol.machine import Side
 from scripts.lib.blocks import fenced
@@ -22,6 +22,7 @@ def blocks() -> dict[str, str]:
         "negotiation": fenced(state_diagram(negotiation), "mermaid"),
         "transfer": fenced(state_diagram(transfer), "mermaid"),
         "settings": settings_table(),
+        "codes": codes_table(),
     }
 
 
@@ -45,6 +46,11 @@ def settings_table() -> str:
     rows = ["| key | default | meaning |", "|---|---|---|"]
     rows += [f"| `{key}` | {_shown(default)} | {meaning} |" for key, default, meaning in _settings()]
     return "\n".join(rows)
+
+
+def codes_table() -> str:
+    """What a peer may be told, by code."""
+    return "\n".join(["| code | meaning |", "|---|---|", *(f"| `{code}` | {meaning} |" for code, meaning in codes.BETWEEN.items())])
 
 
 def _settings() -> Iterator[tuple[str, Any, str]]:

@@ -53,7 +53,7 @@ TOUR: dict[str, tuple[Step, ...]] = {
     ),
     "contract": (
         Step(f"{RECYCLER} catalog maker"),
-        Step(f"{RECYCLER} negotiate maker dismantling --purpose dismantling", learn={"agreement": r"urn:uuid:([0-9a-f]{8})"}),
+        Step(f"{RECYCLER} negotiate maker dismantling --purpose dismantling", learn={"agreement": r"agreement ([0-9a-f]{8})"}),
     ),
     "pull": (
         Step(
@@ -73,8 +73,8 @@ TOUR: dict[str, tuple[Step, ...]] = {
     ),
     "end": (
         Step(f'{MAKER} contract terminate {{agreement}} --reason "model recalled" --yes'),
-        Step(f"{RECYCLER} contract list --agreements", until="RETIRED"),
         Step(f"{RECYCLER} pull maker dismantling --battery EV-72.000018", code=3),
+        Step(f"{RECYCLER} contract list --agreements", until="RETIRED"),
         Step(f"{MAKER} view withdraw dismantling --yes"),
         Step(f"{MAKER} audit verify"),
     ),

@@ -161,7 +161,7 @@ def test_retiring_ends_pulls_at_once_and_closes_what_was_kept(say: Say, tmp_path
     assert re.search(r"next  .*: saltbridge --home \S+recycler negotiate maker dismantling\n", refused.err)
     agreed = say("recycler", "negotiate", "maker", "dismantling")
     assert agreed.code == 0
-    assert re.search(r"^negotiation [0-9a-f]{8} · agreement [0-9a-f]{8} · next: ", agreed.err, re.MULTILINE)
+    assert re.search(r"^negotiation [0-9a-f]{8} · agreement [0-9a-f]{8}\nnext: saltbridge --home \S+ pull ", agreed.err, re.MULTILINE)
     again = say("recycler", "pull", "maker", "dismantling", "-b", BATTERY)
     [id] = re.findall(r"^re-used agreement ([0-9a-f]{8}) · ", again.err, re.MULTILINE)
     assert id not in {each.removeprefix("urn:uuid:")[:8] for each in standing}

@@ -207,7 +207,7 @@ async def test_a_provider_that_retired_the_agreement_is_believed(consumer: World
     said = {"code": "agreement.retired", "reason": ["Gone.", why, "Ask."], "decision": ""}
     with pytest.raises(PeerRefused) as refused:
         await pull(consumer, {"?battery=000017": Answer(403, json.dumps(said).encode())})
-    assert refused.value.why == why
+    assert refused.value.why == "retired by maker: model recalled"
     async with consumer.store.transaction() as tx:
         agreement = await tx.get(Agreement, "urn:uuid:a1")
     assert agreement is not None
