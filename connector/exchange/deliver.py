@@ -65,11 +65,14 @@ async def _serve(world: World, letter: Letter, free: asyncio.Semaphore) -> None:
 
 
 async def _shelve(world: World, letter: Letter, error: str) -> None:
-    """Try a broken letter again later; where not even that can be stored, its lease ends by itself."""
-    try:
-        await answers.postpone(world, letter, error)
-    except SaltbridgeError as trouble:
-        log.warning("letter keeps its lease letter=%s why=%s", letter.id, trouble)
+    """Try a broken letter again later; where not even that can be stored, its lease ends by itself in the end."""
+    for _ in range(int(LEASE.total_seconds() / STORE_PAUSE)):
+        try:
+            return await answers.postpone(world, letter, error)
+        except SaltbridgeError as trouble:
+            log.warning("letter cannot be put off letter=%s why=%s", letter.id, trouble)
+            await asyncio.sleep(STORE_PAUSE)
+    return None
 
 
 # --- our turn ------------------------------------------------------------------------------------

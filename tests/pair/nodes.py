@@ -196,10 +196,14 @@ class End:
         url, token, _ = await transfer.endpoint(self.world, pid)
         return url, token
 
+    async def fetches(self, url: str, authorization: str = "") -> Answer:
+        """What a data endpoint answers to this `Authorization`."""
+        return await self.world.data.fetch(url, authorization=authorization, origins=[url.split("/data", maxsplit=1)[0]])
+
     async def pulls(self, address: tuple[str, str], battery: str = FIRST, path: str = "") -> Answer:
         """What a data address answers to whoever holds it."""
         url, token = address
-        return await self.world.data.fetch(f"{url}/{battery}{path}", authorization=token, origins=[url.split("/data", maxsplit=1)[0]])
+        return await self.fetches(f"{url}/{battery}{path}", token)
 
 
 @cache

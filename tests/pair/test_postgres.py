@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from connector.errors import Misconfigured, Unavailable
+from connector.exchange import transfer
 from connector.operate import audit, contracts
 from connector.records import Agreement, Negotiation
 from connector.storage.chain import verify
@@ -15,7 +16,7 @@ from connector.storage.postgres import PostgresStore
 
 from ..store.server import PostgresServer, running_server, why_not
 from .conftest import introduced
-from .nodes import Pair, Stage
+from .nodes import FIRST, Pair, Stage
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +43,8 @@ async def test_two_nodes_negotiate_and_transfer_when_the_provider_runs_on_postgr
     assert theirs.policy == agreed.policy
     assert theirs.state == agreed.state == "FINALIZED"
     started = await recycler.starts(maker, agreed)
-    endpoint, token = started.data_address["endpoint"], started.data_address["authorization"]
-    answer = await recycler.fetches(f"{endpoint}/EV-72.000017", f"Bearer {token}")
+    endpoint, token, _ = await transfer.endpoint(recycler.world, started.id)
+    answer = await recycler.fetches(f"{endpoint}/{FIRST}", token)
     assert answer.status == 200
     assert b"materials" in answer.body
     assert (await audit.verified(maker.world, verify))["holds"]
