@@ -34,6 +34,7 @@ class PostgresServer:
     port: int
     programs: Path
     as_user: tuple[str, ...]
+    fsync: str = "off"  # "on" where durability is part of what is measured
 
     def url(self, schema: str, **settings: str) -> str:
         more = "".join(f"&{name}={value}" for name, value in settings.items())
@@ -71,7 +72,7 @@ class PostgresServer:
         )  # fmt: skip
 
     def start_now(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync=off"
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync={self.fsync}"
         self._runs("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def _runs(self, program: str, *arguments: str) -> None:
@@ -107,14 +108,14 @@ def why_not() -> str:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
+def running_server(fsync: str = "off") -> Iterator[PostgresServer]:
     where = programs()
     assert where is not None
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="saltbridge-pg-"))
-    server = PostgresServer(folder, port, where, ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else ())
+    server = PostgresServer(folder, port, where, ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else (), fsync)
     try:
         server.make()
         server.start_now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import stat
@@ -206,3 +207,76 @@ def test_a_block_without_description_or_twice_is_refused(tmp_path: Path) -> None
         path.write_text(text)
         with pytest.raises(ValueError, match="block a"):
             sql.load(path)
+
+
+# --- steps of the schema -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The schema step of a release to come, to be written by the test."""
+    shutil.copytree(sql.HERE / "schema", tmp_path / "release" / "schema")
+    monkeypatch.setattr(sql, "HERE", tmp_path / "release")
+    folder = tmp_path / "release" / "schema"
+    return folder / f"sqlite-{len(list(folder.glob('sqlite-*.sql'))) + 1}.sql"
+
+
+async def test_a_step_forward_keeps_a_copy_of_what_was_and_says_where(
+    tmp_path: Path, clock: ManualClock, next_release: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "node.db"
+    store = open_sqlite(str(path), clock)
+    await write(store, view("a"))
+    await store.close()
+    before = len(sql.schema("sqlite"))
+    next_release.write_text("ALTER TABLE record ADD COLUMN extra TEXT; DELETE FROM record;")
+    store = open_sqlite(str(path), clock)
+    assert await read(store, "a") is None
+    await store.close()
+    copy = tmp_path / f"node.db.schema-{before}"
+    assert str(copy) in caplog.text
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert sorted(one.name for one in tmp_path.glob("node.db*.part")) == []
+    next_release.unlink()
+    kept = open_sqlite(str(copy), clock)
+    assert await read(kept, "a")
+    await kept.close()
+
+
+async def test_a_step_that_fails_leaves_the_file_as_it_was(tmp_path: Path, clock: ManualClock, next_release: Path) -> None:
+    path = tmp_path / "node.db"
+    store = open_sqlite(str(path), clock)
+    await write(store, view("a"))
+    await store.close()
+    next_release.write_text("DELETE FROM record; ALTER TABLE nowhere ADD COLUMN a TEXT;")
+    for _ in range(2):
+        with pytest.raises(Misconfigured) as refused:
+            open_sqlite(str(path), clock)
+        assert "nowhere" in refused.value.why
+    assert len(list(tmp_path.glob("node.db.schema-*"))) == 2  # no copy is ever written over
+    next_release.unlink()
+    store = open_sqlite(str(path), clock)
+    assert await read(store, "a")
+    await store.close()
+
+
+async def test_no_step_is_taken_where_no_copy_can_be_kept(tmp_path: Path, clock: ManualClock, next_release: Path) -> None:
+    path = tmp_path / "node.db"
+    store = open_sqlite(str(path), clock)
+    await write(store, view("a"))
+    await store.close()
+    before = len(sql.schema("sqlite"))
+    next_release.write_text("DELETE FROM record;")
+    (tmp_path / f"node.db.schema-{before}.part").mkdir()
+    with pytest.raises(Misconfigured) as refused:
+        open_sqlite(str(path), clock)
+    assert refused.value.why
+    next_release.unlink()
+    store = open_sqlite(str(path), clock)
+    assert await read(store, "a")
+    await store.close()
+
+
+async def test_a_new_file_is_not_copied(tmp_path: Path, clock: ManualClock) -> None:
+    await open_sqlite(str(tmp_path / "node.db"), clock).close()
+    assert not list(tmp_path.glob("node.db.schema*"))
