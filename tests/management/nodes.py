@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import jsonschema_rs
 from aiohttp import web
 
 from connector import config, node
 from connector.cli.init import make
 from connector.config import read_token
+from connector.http.manage import openapi
 from connector.identity import keys, static
 from connector.operate import offers, passports, peers
 from connector.records import Json
@@ -59,7 +63,9 @@ class End:
         sent = {"@context": CONTEXT, **body} if body is not None else None
         async with self.http.request(method, f"{self.management}{path}", json=sent, headers={"X-Api-Key": self.token}) as answer:
             text = await answer.text()
-            return answer.status, json.loads(text) if text else None
+            said = json.loads(text) if text else None
+            assert described(method, f"/management{path}", answer.status, said) == [], path
+            return answer.status, said
 
     async def post(self, path: str, body: Json | None = None) -> Any:
         status, said = await self.call("POST", path, body)
@@ -149,6 +155,33 @@ class Two:
         headers = {"Authorization": edr["authorization"], **more.pop("headers", {})}
         async with self.consumer.http.request(method, f"{edr['endpoint']}{below}", headers=headers, **more) as answer:
             return answer.status, await answer.read(), answer.headers
+
+
+@cache
+def _described() -> Json:
+    return openapi.document()
+
+
+@cache
+def _validator(schema: str) -> Any:
+    return jsonschema_rs.validator_for({**json.loads(schema), "components": _described()["components"]})
+
+
+def described(method: str, path: str, status: int, said: Any) -> list[str]:
+    """Where an answer is other than the served description has it."""
+    asked = path.partition("?")[0]
+    templates = [each for each in _described()["paths"] if re.fullmatch(re.sub(r"{\w+}", "[^/]+", each), asked)]
+    operations = [held[method.lower()] for held in (_described()["paths"][each] for each in templates) if method.lower() in held]
+    if not operations:
+        return [f"{method} {asked} is not described"] if status < 400 else []
+    answers = min(operations, key=lambda each: len(each.get("parameters", [])))["responses"]
+    if status < 400 and str(status) not in answers:
+        return [f"{method} {asked} is described without {status}"]
+    content = answers.get(str(status), answers["default"]).get("content")
+    if content is None:
+        return [] if said is None else [f"{method} {asked} answers {status} with a body"]
+    schema = json.dumps(content["application/json"]["schema"])
+    return [f"{error.message} at {error.instance_path}" for error in _validator(schema).iter_errors(said)]
 
 
 def free_port() -> int:

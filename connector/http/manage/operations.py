@@ -1,0 +1,88 @@
+"""The operations below `/management/saltbridge`, a row each."""
+
+from __future__ import annotations
+
+from connector.operate.transfers import VERBS
+
+from . import contracts, peers, policies, received, views
+from .bodies import BASE
+from .row import ARRAY, OBJECT, Row
+
+_MADE = {200: OBJECT, 201: OBJECT}
+_PACKAGES = ("application/zip", "application/asset-administration-shell-package", "application/json", "application/octet-stream")
+
+ROWS = (
+    Row("GET", f"{BASE}/status", "How this node is doing", {200: OBJECT}),
+    # passports
+    Row(
+        "POST", f"{BASE}/passports/import", "Import a folder, an AASX or an AAS environment", {200: OBJECT}, {}, ("dry_run",),
+        media=_PACKAGES,
+    ),
+    Row("GET", f"{BASE}/passports", "Models with their batteries", {200: ARRAY}),
+    Row("GET", f"{BASE}/passports/{{name}}", "The operator's own whole passport", {200: {}}, query=("part",)),
+    Row("POST", f"{BASE}/passports/{{name}}/publish", "Publish a model", {200: OBJECT}),
+    Row("PUT", f"{BASE}/passports/{{name}}/{{part}}", "Replace one part", {200: OBJECT}, {}),
+    # views and offers
+    Row("GET", f"{BASE}/views", "Views", {200: ARRAY}),
+    Row("PUT", f"{BASE}/views/{{name}}", "Write a view", {200: OBJECT}, views.ViewBody, body_needed=False),
+    Row("GET", f"{BASE}/views/{{name}}", "One view", {200: OBJECT}),
+    Row("DELETE", f"{BASE}/views/{{name}}", "Delete a view", {200: OBJECT}),
+    Row("GET", f"{BASE}/views/{{name}}/preview", "What somebody would get", {200: OBJECT}, query=("battery", "as")),
+    Row("POST", f"{BASE}/views/{{name}}/test", "Check what is expected of a view", {200: OBJECT}),
+    Row("POST", f"{BASE}/offers", "Offer a view", _MADE, views.OfferBody),
+    Row("GET", f"{BASE}/offers", "What is on offer", {200: ARRAY}),
+    Row("DELETE", f"{BASE}/offers/{{dataset}}", "Withdraw an offer", {200: OBJECT}, query=("policy",)),
+    # policies
+    Row("GET", f"{BASE}/policies", "Policy definitions, ready-made ones too", {200: ARRAY}),
+    Row("POST", f"{BASE}/policies/explain", "What a participant would be told", {200: OBJECT}, policies.ExplainBody),
+    Row("GET", f"{BASE}/policies/{{id}}", "One policy definition", {200: OBJECT}),
+    Row("PUT", f"{BASE}/policies/{{id}}", "Write a policy definition (ODRL)", {200: OBJECT}, OBJECT),
+    Row("DELETE", f"{BASE}/policies/{{id}}", "Delete a policy definition", {200: OBJECT}),
+    # peers
+    Row("GET", f"{BASE}/peers", "Peers", {200: ARRAY}),
+    Row("GET", f"{BASE}/peers/card", "Our own card", {200: OBJECT}),
+    Row("POST", f"{BASE}/peers/fetch", "Look at a card before trusting it", {200: OBJECT}, peers.LookBody),
+    Row("POST", f"{BASE}/peers", "Trust a card", _MADE, peers.PeerBody),
+    Row("GET", f"{BASE}/peers/{{name}}", "One peer", {200: OBJECT}),
+    Row("DELETE", f"{BASE}/peers/{{name}}", "Trust a peer no longer", {200: OBJECT}, query=("dry_run",)),
+    Row("POST", f"{BASE}/peers/{{name}}/ping", "Ask a peer, layer by layer", {200: OBJECT}),
+    # contracts
+    Row("POST", f"{BASE}/catalog", "What a peer offers us", {200: OBJECT}, contracts.CatalogBody),
+    Row("POST", f"{BASE}/negotiations", "Open a negotiation", {201: OBJECT}, contracts.NegotiationBody),
+    Row("GET", f"{BASE}/negotiations", "Negotiations", {200: ARRAY}, query=("peer", "state", "waiting")),
+    Row("GET", f"{BASE}/negotiations/{{id}}", "One negotiation", {200: OBJECT}),
+    Row("GET", f"{BASE}/negotiations/{{id}}/timeline", "Every message of a negotiation", {200: OBJECT}),
+    *(
+        Row("POST", f"{BASE}/negotiations/{{id}}/{verb}", summary, {200: OBJECT}, contracts.AnswerBody, body_needed=False, query=query)
+        for verb, summary, query in (
+            ("approve", "Say yes to a request that waits", ()),
+            ("accept", "Accept what stands", ()),
+            ("decline", "Say no to what stands", ()),
+            ("counter", "Answer with other terms", ()),
+            ("terminate", "End a negotiation, or retire its agreement", ("dry_run",)),
+        )
+    ),
+    Row("GET", f"{BASE}/agreements", "Agreements", {200: ARRAY}, query=("peer",)),
+    Row("GET", f"{BASE}/agreements/{{id}}", "One agreement", {200: OBJECT}),
+    Row(
+        "POST", f"{BASE}/agreements/{{id}}/retire", "End an agreement at once", {200: OBJECT}, contracts.AnswerBody, ("dry_run",),
+        body_needed=False,
+    ),
+    # transfers and pulls
+    Row("POST", f"{BASE}/transfers", "Request a transfer", {201: OBJECT}, contracts.TransferBody),
+    Row("GET", f"{BASE}/transfers", "Transfers", {200: ARRAY}, query=("peer", "agreement", "state")),
+    Row("GET", f"{BASE}/transfers/{{id}}", "One transfer", {200: OBJECT}),
+    Row("GET", f"{BASE}/transfers/{{id}}/timeline", "Every message of a transfer", {200: OBJECT}),
+    Row("GET", f"{BASE}/transfers/{{id}}/dataaddress", "Where a transfer is pulled, with its token", {200: OBJECT}),
+    Row(
+        "POST", f"{BASE}/transfers/{{id}}/{{verb}}", "Move a transfer along", {200: OBJECT}, contracts.AnswerBody, body_needed=False,
+        path_schemas={"verb": {"enum": sorted(VERBS)}},
+    ),
+    Row("POST", f"{BASE}/pull", "Negotiate where needed, pull, check and keep", {200: OBJECT}, received.PullBody),
+    Row("GET", f"{BASE}/received", "What was pulled", {200: ARRAY}, query=("agreement", "battery", "peer")),
+    Row("GET", f"{BASE}/received/{{id}}/content", "The bytes of what was pulled", {200: None}),
+    # evidence
+    Row("GET", f"{BASE}/audit", "The audit chain", {200: ARRAY}, query=("after", "limit", "last", "writer")),
+    Row("GET", f"{BASE}/audit/verify", "Whether the chain holds", {200: OBJECT}),
+    Row("GET", f"{BASE}/decisions/{{id}}", "Why something was decided", {200: OBJECT}, query=("replay",)),
+)  # fmt: skip
