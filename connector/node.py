@@ -28,13 +28,16 @@ from connector.exchange.decide import ProductDecider
 from connector.http import metrics
 from connector.http.app import dataspace_app, listen, operator_app
 from connector.http.manage import backup, routes
+from connector.http.manage.keys import routes as key_routes
 from connector.http.outbound import Outbound
 from connector.http.peer import HttpCourier
 from connector.http.settings import Settings
 from connector.identity import keys
+from connector.identity.ring import Ring
 from connector.identity.static import StaticIdentity, card
 from connector.meter import Meter
 from connector.operate import backups
+from connector.operate.keys import days_left
 from connector.ports import Clock, Decider, Identity, Limits, Me, Store, SystemClock, World
 from connector.records import Note
 from connector.storage.sqlite import open_sqlite
@@ -63,25 +66,27 @@ def build(
     """Make the node of a configuration; Misconfigured when its keys, token or database do not serve."""
     clock = clock or SystemClock()
     # What may be wrong with files is found before the database is opened.
-    ring, token, trust = keys.load(config.keys), read_token(config), client_context(config.path(config.outbound.tls_ca))
+    secrets, token, trust = keys.load(config.keys), read_token(config), client_context(config.path(config.outbound.tls_ca))
     me = Me(
         id=config.participant.id, name=config.participant.name, public_url=config.dataspace.public_url, wishes=config.participant.claims
     )
     store, meter = _store(config, clock), Meter()
     store.told = partial(_tell, meter)
-    identity = identity or StaticIdentity(store, clock, ring.dsp, me)
+    own = StaticIdentity(store, clock, secrets.dsp, me)
+    ring = Ring(config.keys, secrets.dsp, own.sign_with)
+    identity = identity or own
     outbound = Outbound(
         allow_private=config.outbound.allow_private, timeout=config.outbound.timeout, max_bytes=config.outbound.max_bytes, tls=trust
     )
     limits = Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
     world = World(
         me=me, store=store, clock=clock, identity=identity, courier=HttpCourier(outbound, identity), data=outbound,
-        tokens=HmacTokens(ring.data), decider=decider or ProductDecider(), limits=limits, secret=ring.seal,
+        tokens=HmacTokens(secrets.data), decider=decider or ProductDecider(), limits=limits, secret=secrets.seal,
         accept=frozenset(canonical(operand) for operand in config.negotiation.accept or ACCEPTED),
         sources=HttpSources(outbound) if config.dataplane.plain_assets else None, extra=extra or {},
     )  # fmt: skip
     settings = Settings(
-        card=lambda: card(me, ring.dsp), token=token, hosts=config.operator.known_hosts,
+        card=lambda: card(me, ring.present, ring.next), token=token, hosts=config.operator.known_hosts,
         upload_bytes=config.limits.upload_bytes,
     )  # fmt: skip
     files = backup.Files(
@@ -90,7 +95,8 @@ def build(
     )  # fmt: skip
     roads = [
         *routes(world, settings.card), *backup.routes(world, files, version("saltbridge")),
-        *metrics.routes(world, meter, partial(_days_left, config)),
+        *key_routes(world, ring, timedelta(days=config.identity.key_days)),
+        *metrics.routes(world, meter, partial(_days_left, config, ring)),
     ]  # fmt: skip
     dataspace, operator = dataspace_app(world, settings), operator_app(world, settings, roads)
     for app, listener in ((dataspace, "dataspace"), (operator, "operator")):
@@ -104,14 +110,15 @@ def _tell(meter: Meter, note: Note) -> None:
     meter.hear(note)
 
 
-def _days_left(config: Config, now: datetime) -> metrics.Days:
+def _days_left(config: Config, ring: Ring, now: datetime) -> metrics.Days:
     """How long the certificates still serve; a file that cannot be read has no number (doctor says why)."""
     left: dict[str, float] = {}
     for listener, section in (("dataspace", config.dataspace), ("operator", config.operator)):
         chain = config.path(section.tls_cert)
         with contextlib.suppress(Misconfigured):
             left |= {listener: certificates.read(chain).left(now) / timedelta(days=1)} if chain else {}
-    return {"certificate": left}
+    signing = days_left(ring, timedelta(days=config.identity.key_days), now)
+    return {"certificate": left, "key": {"signing": signing}}
 
 
 def _store(config: Config, clock: Clock) -> Store:

@@ -151,6 +151,7 @@ class Store(Section):
 
 
 class Identity(Section):
+    key_days: Annotated[int, Field(ge=1)] = 365  # days that a signing key should serve: then rotate it
     adapter: Literal["static"] = "static"  # keys on cards that operators exchange
 
 

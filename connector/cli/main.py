@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "view": Entry("connector.cli.view:app", "Say which attributes leave, preview, test and offer them."),
     "policy": Entry("connector.cli.policy:app", "Write, check and explain terms."),
     "peer": Entry("connector.cli.peer:app", "Know other nodes: cards, keys, claims."),
+    "keys": Entry("connector.cli.keys:app", "Show and rotate the key that this node signs with."),
     "catalog": Entry("connector.cli.catalog:catalog", "Read what a peer offers, and whether it is for you."),
     "negotiate": Entry("connector.cli.negotiate:negotiate", "Negotiate a contract for one dataset."),
     "contract": Entry("connector.cli.contract:app", "Follow and steer negotiations and agreements."),

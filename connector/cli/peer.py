@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.errors import Malformed
+from connector.errors import Malformed, PeerUnreachable
 from connector.text import duration
 
 from . import complete, table
@@ -41,7 +41,9 @@ def peer() -> None:
 
 @app.command()
 def card(
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the card to a file.")] = None, json: table.Json = False
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the card to a file.")] = None,
+    next_key: Annotated[bool, typer.Option("--next", help="Announce the key that this node will sign with after a rotation.")] = False,
+    json: table.Json = False,
 ) -> None:
     """Print this node's card, to give to another operator.
 
@@ -49,7 +51,9 @@ def card(
 
     Example: saltbridge peer card > maker.json
     """
-    told = Client.from_home().get("/peers/card")
+    client = Client.from_home()
+    announced = client.post("/keys/next") if next_key else None
+    told = client.get("/peers/card")
     text = jsonlib.dumps(told["card"], ensure_ascii=False, indent=2)
     if json:
         table.print_json(told)
@@ -59,6 +63,10 @@ def card(
     else:
         print(text)
     table.note(f"fingerprint {told['fingerprint']}")
+    if announced:
+        table.note(f"next key    {announced['next_fingerprint']} (announced {instant(announced['announced'])})")
+        table.note("Peers take it up when they read the card again: every 12 hours, or by saltbridge peer refresh.")
+        table.note("next: saltbridge keys rotate")
 
 
 @app.command()
@@ -163,6 +171,35 @@ def remove(name: Name, yes: table.Yes = False, dry_run: table.DryRun = False, js
     table.confirm(f"Remove {would['peer']} ({would['id']}){agreements}?", yes=yes)
     did = client.delete(f"/peers/{part(name)}")
     table.print_json(did) if json else table.say(f"removed {did['peer']}")
+
+
+@app.command()
+def refresh(
+    name: Annotated[str, typer.Argument(help="A peer by name or id; without it all of them.", autocompletion=complete.peers)] = "",
+    json: table.Json = False,
+) -> None:
+    """Read the cards of peers again: announced keys, new addresses; only what a trusted key signs is taken.
+
+    Example: saltbridge peer refresh maker
+    """
+    client = Client.from_home()
+    wanted = [name] if name else [str(row["name"]) for row in client.get("/peers")]
+    rows = [_refreshed(client, each) for each in wanted]
+    if json:
+        table.print_json(rows)
+    else:
+        table.table(rows, (Column("peer", "PEER"), Column("found", "CARD"), Column("why", "WHY")), empty="no peers yet")
+    if any(row["found"] == "refused" for row in rows):
+        table.note("A key that nobody announced is taken by hand: saltbridge peer add URL --fingerprint ... --confirm-key")
+        raise typer.Exit(1)
+
+
+def _refreshed(client: Client, name: str) -> dict[str, Any]:
+    try:
+        told: dict[str, Any] = client.post(f"/peers/{part(name)}/refresh")
+    except PeerUnreachable as error:
+        return {"peer": name, "found": "refused", "why": error.what}
+    return told
 
 
 @app.command()

@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,7 +39,7 @@ class Keys(NamedTuple):
 def create(folder: Path) -> Keys:
     """Make all keys in a new folder (mode 0700); Misconfigured when one exists already."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    made = Keys(new_key(), new_secret(), new_secret())
+    made = Keys(new_key(datetime.now(UTC)), new_secret(), new_secret())
     save_key(made.dsp, folder / DSP)
     save_secret(made.data, folder / DATA)
     save_secret(made.seal, folder / SEAL)
@@ -50,9 +51,9 @@ def load(folder: Path) -> Keys:
     return Keys(load_key(folder / DSP), load_secret(folder / DATA), load_secret(folder / SEAL))
 
 
-def new_key() -> JWK:
-    """A fresh ES256 key pair."""
-    return JWK.generate(kty="EC", crv="P-256")
+def new_key(made: datetime | None = None) -> JWK:
+    """A fresh ES256 key pair; `made` is kept with it."""
+    return JWK.generate(kty="EC", crv="P-256", **({"iat": int(made.timestamp())} if made else {}))
 
 
 def save_key(key: JWK, path: Path) -> None:

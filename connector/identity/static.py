@@ -35,6 +35,10 @@ class StaticIdentity:
         self._me = me
         self._seen: dict[str, dict[str, datetime]] = {}  # issuer -> nonce of a GET -> until; issuers are peers, so few
 
+    def sign_with(self, key: JWK) -> None:
+        """Sign with this key from the next call on."""
+        self._key = key
+
     async def authenticate(self, authorization: str, *, safe: bool) -> Caller:
         """The peer that signed this `Authorization` for us just now.
 

@@ -140,6 +140,34 @@ async def add(world: World, cards: Cards, wish: Wish) -> Json:
     return await transact(world, work)
 
 
+async def refresh(world: World, cards: Cards, text: str) -> Json:
+    """Read a peer's card again, and take what it says if a key that we trust signs it: an announced key, a new address.
+
+    `found` is unchanged, changed, or refused with `why`: a card under a key that nobody announced is not taken, and blocks nobody.
+    """
+    async with world.store.transaction() as tx:
+        known = await names.peer(tx, text)
+    origin = read_address(known.address).origin
+    answer = await world.data.fetch(origin + WELL_KNOWN, origins=known.origins, accept="application/did+json, application/json")
+    why = f"it answered {answer.status}"
+    if answer.status == 200:
+        card = cards.read_card(read_json(answer.body, world.limits))
+        why = _not_taken(known, card)
+    if why:
+        return {"peer": known.name, "found": "refused", "why": why}
+    wish = Wish(card=card.document, fingerprint=card.fingerprint, name=known.name)
+    added = await add(world, cards, wish)
+    return {"peer": known.name, "found": "changed" if added["changed"] else "unchanged", "why": ""}
+
+
+def _not_taken(known: Peer, card: Card) -> str:
+    if known.blocked:
+        return f"it is blocked: {known.blocked}"
+    if card.id != known.id:
+        return f"it shows the card of {clean(card.id, 200)}"
+    return "it shows a card under another key, which it never announced" if _key_is(known, card) == "changed" else ""
+
+
 def _key_is(known: Peer | None, card: Card) -> str:
     """new | same | announced (by the card before) | changed."""
     if known is None:

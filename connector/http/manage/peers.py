@@ -66,6 +66,9 @@ def routes(world: World, card: Callable[[], Mapping[str, Any]]) -> list[web.Rout
     async def remove(request: web.Request) -> web.Response:
         return answer(await peers.remove(world, request.match_info["name"], dry_run=flag(request, "dry_run")))
 
+    async def refresh(request: web.Request) -> web.Response:
+        return answer(await peers.refresh(world, static, request.match_info["name"]))
+
     async def knock(request: web.Request) -> web.Response:
         return answer(await ping.ping(world, static, request.match_info["name"]))
 
@@ -77,4 +80,5 @@ def routes(world: World, card: Callable[[], Mapping[str, Any]]) -> list[web.Rout
         web.get(f"{BASE}/peers/{{name}}", show),
         web.delete(f"{BASE}/peers/{{name}}", remove),
         web.post(f"{BASE}/peers/{{name}}/ping", knock),
+        web.post(f"{BASE}/peers/{{name}}/refresh", refresh),
     ]
