@@ -1,0 +1,105 @@
+"""`scripts/bench`: measure, say how, print a table or one JSON object."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from scripts.lib.bench_figures import GROUPS, QUICK, Figure, Plan
+from scripts.lib.bench_pair import ROOT, Stores, Trouble, two_cores
+
+BEGIN, END = "<!-- bench:begin -->\n", "<!-- bench:end -->"
+NAMES = {name: group for group, names in GROUPS.items() for name in names}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit 1 when a node fails; a slow figure is no failure, it is told."""
+    options = _options(argv)
+    if options.list:
+        print("\n".join(NAMES))
+        return 0
+    begun, found = time.perf_counter(), []
+    try:
+        for each in _measured(options.only, QUICK if options.quick else Plan(), options.store):
+            found.append(each)
+            if not options.json:
+                print(_line(each), flush=True)
+    except Trouble as error:
+        print(f"The benchmark stopped: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps({each.name: each.json() for each in found}, indent=1) if options.json else _machine(begun))
+    if options.readme:
+        _write_readme(found, begun)
+    return 0
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure two nodes of this version on this machine.")
+    parser.add_argument("--json", action="store_true", help="print one object: figure -> value, unit, spread, runs, how")
+    parser.add_argument("--quick", action="store_true", help="a little of everything, to see that it runs; no figure to quote")
+    parser.add_argument("--only", metavar="FIGURE", action="append", default=[], choices=list(NAMES), help="this figure; may be repeated")
+    parser.add_argument("--store", choices=("sqlite", "postgres", "both"), default="both", help="both: as far as they are here")
+    parser.add_argument("--list", action="store_true", help="name the figures")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md, between its bench markers")
+    return parser.parse_args(argv)
+
+
+def _measured(only: Sequence[str], plan: Plan, store: str) -> Iterator[Figure]:
+    for name in ("sqlite", "postgres") if store == "both" else (store,):
+        with _stores(name, needed=store != "both") as stores:
+            if stores is None:
+                continue
+            for group in dict.fromkeys(NAMES[each] for each in only or NAMES):
+                wanted = (each for each in group(plan, stores) if not only or each.name in only)
+                yield from wanted if name == "sqlite" else (replace(each, name=f"{each.name}@{name}") for each in wanted)
+
+
+@contextlib.contextmanager
+def _stores(name: str, *, needed: bool) -> Iterator[Stores | None]:
+    """Where a node keeps its data: its own SQLite file, or a schema of a PostgreSQL server that lives as long as this block."""
+    if name == "sqlite":
+        yield lambda _: ""
+        return
+    from tests.store.server import running_server, why_not
+
+    if reason := why_not():
+        if needed:
+            raise Trouble(reason)
+        print(f"PostgreSQL is left out: {reason}", file=sys.stderr)
+        yield None
+        return
+    with running_server(fsync="on") as server:
+        yield lambda _: server.url(asyncio.run(server.new_schema()))
+
+
+def _line(each: Figure) -> str:
+    low, high = each.spread
+    return f"{each.name:<34} {each.value:>8g} {each.unit:<5} {low:g} to {high:g} in {each.runs} runs"
+
+
+def _machine(begun: float) -> str:
+    cores = f"{platform.machine()}, {len(two_cores())} cores, load {os.getloadavg()[2]:.1f} over the last quarter of an hour"
+    return f"{cores}, Python {platform.python_version()}, {platform.system()} · {time.perf_counter() - begun:.0f} s"
+
+
+def _write_readme(found: Sequence[Figure], begun: float) -> None:
+    path = ROOT / "README.md"
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"README.md has no place for the table: put {BEGIN.strip()} and {END} where it belongs.")
+    rows = [f"| `{each.name}` | {each.value:g} {each.unit} | {each.spread[0]:g} to {each.spread[1]:g} | {each.how} |" for each in found]
+    table = "\n".join(["| figure | median | spread | how |", "|---|---|---|---|", *rows])
+    path.write_text(f"{before}{BEGIN}{table}\n\n{_machine(begun)}\n{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
