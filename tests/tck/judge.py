@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
@@ -19,9 +18,11 @@ from connector.errors import Malformed
 from connector.protocol import contexts, schemas
 from connector.protocol.vocabulary import DSP_CONTEXT, ODRL_CONTEXT
 
+from .. import official
+
 Json = dict[str, Any]
 
-PUBLISHED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "dsp-2025-1"
+PUBLISHED = official.FOLDER
 DSPACE = "https://w3id.org/dspace/2025/1/"
 
 
@@ -76,27 +77,11 @@ def _judges() -> Callable[[str], Callable[[Json], list[str]]]:
 
 
 def _by_published(type: str) -> Callable[[Json], list[str]]:
-    schema = published().get(type.lower())
-    return (lambda document: [_told(error) for error in schema.iter_errors(document)]) if schema else lambda _: [f"unknown type {type}"]
+    return official.faults if type.lower() in official.schemas() else lambda _: [f"unknown type {type}"]
 
 
 def _told(error: jsonschema_rs.ValidationError) -> str:
     return f"{error.message[:200]} at /{'/'.join(map(str, error.instance_path))}"
-
-
-@cache
-def published() -> Mapping[str, Any]:
-    """The published schemas by the type that they judge, in lower case."""
-    documents = {}
-    for file in sorted(PUBLISHED.glob("*/*-schema.json")):
-        # three of them refer to `...schema.json#definitions/`, which is no JSON pointer
-        document = json.loads(file.read_text("utf-8").replace("schema.json#definitions/", "schema.json#/definitions/"))
-        documents[document["$id"]] = document
-    registry = jsonschema_rs.Registry(list(documents.items()))
-    return {
-        id.rsplit("/", 1)[1].removesuffix("-schema.json").replace("-", ""): jsonschema_rs.Draft201909Validator(document, registry=registry)
-        for id, document in documents.items()
-    }
 
 
 _TEXT = {"type": "string"}

@@ -1,9 +1,9 @@
 """A real node, seeded for the official kit, with the kit's two trigger routes beside it.
 
-    python -m tests.tck.node HOME PORT KIT-ADDRESS PROPERTIES
+    python -m tests.tck.node HOME PORT KIT-ADDRESS PROPERTIES [SECONDS]
 
-Writes the kit's property file, listens until it is stopped.  The triggers are the kit's own: `POST /negotiations` and
-`POST /transfers` at PORT + 2 make the node open a process as a consumer.
+Its decider answers so many SECONDS late.  Writes the kit's property file and listens until it is stopped.  The triggers are
+the kit's own: `POST /negotiations` and `POST /transfers` at PORT + 2 make the node open a process as a consumer.
 """
 
 from __future__ import annotations
@@ -155,4 +155,5 @@ def triggers(world: World) -> web.Application:
 
 if __name__ == "__main__":
     log.configure("text")
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])))
+    late = float(sys.argv[5]) if len(sys.argv) > 5 else script.ANSWER_AFTER
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4]), late))

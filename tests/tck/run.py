@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import os
 import re
 import shutil
 import socket
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from . import ids
 from .jars import ENVIRONMENT, NoKit, WrongFolder, find
+from .script import ANSWER_AFTER
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = "org.eclipse.dataspacetck.dsp.suite.DspTckSuite"
@@ -59,6 +59,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("kit", choices=["dsp"], help="dsp: the Dataspace Protocol kit 1.0.1, 65 scenarios and two disabled ones")
     parser.add_argument("--jars", type=Path, metavar="DIR", help=f"take the kit's jars from this folder (or name it in {ENVIRONMENT})")
     parser.add_argument("--all", action="store_true", help="run the two scenarios that the kit disables as well")
+    parser.add_argument("--after", type=float, default=ANSWER_AFTER, metavar="SECONDS", help="how late the node's decider answers")
     parser.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="give up after this long (default 300)")
     return parser.parse_args(argv)
 
@@ -82,7 +83,7 @@ async def _run(java: str, jars: Path, folder: Path, wanted: Sequence[str], optio
     port, kit_port = free_run(3), free_run(1)
     properties = folder / "kit.properties"
     passed: set[str] = set()
-    async with _node(folder, port, f"http://127.0.0.1:{kit_port}", properties):
+    async with _node(folder, port, f"http://127.0.0.1:{kit_port}", properties, options.after):
         print(f"Official kit from {jars}, against a node process at 127.0.0.1:{port}", flush=True)
         command = [java, *([FORCE] if options.all else []), "-cp", f"{jars}/*", SUITE, "-config", str(properties)]
         with (folder / "kit.log").open("wb") as log:
@@ -107,15 +108,17 @@ async def _follow(kit: asyncio.subprocess.Process, out: Path, passed: set[str]) 
         async for line in kit.stdout:
             copy.write(line)
             result = RESULT.search(line.decode(errors="replace"))
-            if result and result[1] == "SUCCESSFUL":
+            if result and result[1] == "SUCCESSFUL" and result[2] not in passed:
                 passed.add(result[2])
                 print(f"  passed  {result[2]}", flush=True)
+            elif result and result[1] != "SUCCESSFUL":
+                passed.discard(result[2])
 
 
 @contextlib.asynccontextmanager
-async def _node(folder: Path, port: int, kit: str, properties: Path) -> AsyncIterator[None]:
+async def _node(folder: Path, port: int, kit: str, properties: Path, after: float) -> AsyncIterator[None]:
     """A node process, seeded for the kit; listens before the block is entered."""
-    command = [sys.executable, "-m", "tests.tck.node", str(folder / "home"), str(port), kit, str(properties)]
+    command = [sys.executable, "-m", "tests.tck.node", str(folder / "home"), str(port), kit, str(properties), str(after)]
     with (folder / "node.log").open("wb") as log:
         node = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=log)
         try:
@@ -154,5 +157,4 @@ def free_run(count: int) -> int:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     sys.exit(main())

@@ -1,0 +1,43 @@
+"""In every test: what a node of this process writes is valid under the published schemas of DSP 2025-1, where these are present."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connector.exchange import compose
+from connector.protocol import wire
+
+from . import official
+
+_WRITERS = ((wire, "write"), (wire, "write_document"), (wire, "error_body"), (compose, "with_address"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def written() -> Iterator[list[str]]:
+    """The faults of what has been written since somebody last looked."""
+    faults: list[str] = []
+
+    def watched(write: Callable[..., bytes]) -> Callable[..., bytes]:
+        def written(*args: Any, **more: Any) -> bytes:
+            body = write(*args, **more)
+            document = json.loads(body)
+            faults.extend(f"{fault} in {document}" for fault in official.faults(document))
+            return body
+
+        return written
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in _WRITERS if official.schemas() else ():
+            patch.setattr(module, name, watched(getattr(module, name)))
+        yield faults
+
+
+@pytest.fixture(autouse=True)
+def what_is_written_is_valid(written: list[str]) -> Iterator[None]:
+    written.clear()
+    yield
+    assert not written
