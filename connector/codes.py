@@ -138,6 +138,7 @@ HERE: Mapping[str, str] = {
     "config.unknown": "A setting that does not exist.",
     "key.exposed": "A key file can be read by others.",
     "key.invalid": "A key file cannot be used.",
+    "key.unannounced": "No next key is announced, so none can be taken into use.",
     "port.taken": "Another program listens at this address.",
     "secret.unreadable": "A stored secret cannot be opened with this node's key.",
     "store.in-use": "Another process has the database.",
