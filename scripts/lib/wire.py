@@ -22,9 +22,9 @@ DEEPEST = 4  # encodings inside one another
 SHORTEST_RUN = 16  # characters that may be base64
 _BATTERY = re.compile(rb"saltbridge-battery: *([^\r\n]+)", re.IGNORECASE)  # the header that says whose passport an answer is of
 
-# A number stands alone: no part of a word, of a UUID or of a date.
+# A number stands alone: no part of a word, of a UUID or of an instant.
 _NUMBER = re.compile(
-    rb"(?<![0-9A-Za-z_.])(?<![0-9A-Za-z]-)-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?(?![0-9A-Za-z_]|-[0-9A-Za-z]|:\d)"
+    rb"(?<![0-9A-Za-z_.])(?<![0-9A-Za-z]-)(?<!\d:)-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?(?![0-9A-Za-z_]|-[0-9A-Za-z]|:\d)"
 )
 _LENGTH = re.compile(rb"content-length: *\d+", re.IGNORECASE)
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/]{%d,}" % SHORTEST_RUN)
@@ -115,11 +115,11 @@ def _unchunk(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _inflate(body: bytes) -> bytes:
-    """gzip, zlib or bare deflate; what comes out before it breaks."""
+    """gzip, zlib or bare deflate; what comes out before it breaks, and the body itself when nothing does."""
     for bits in (47, -15):
         inflating = zlib.decompressobj(bits)
         try:
-            return inflating.decompress(body)
+            return inflating.decompress(body) or body
         except zlib.error:
             continue
     return body
