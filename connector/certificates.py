@@ -63,6 +63,31 @@ def server_context(chain: Path, key: Path, now: datetime) -> ssl.SSLContext:
     return context
 
 
+class Served:
+    """A listener's TLS, renewed from its files while it listens."""
+
+    def __init__(self, chain: Path, key: Path, now: datetime) -> None:
+        self.context = server_context(chain, key, now)
+        self.chain, self._key = chain, key
+        self._loaded = self._stamp()
+
+    def renew(self, now: datetime) -> bool:
+        """Take up files that have changed, for connections from now on; whether they had.  Misconfigured keeps the ones in use."""
+        found = self._stamp()
+        if found == self._loaded:
+            return False
+        server_context(self.chain, self._key, now)  # looked over apart: a context that fails half-way would serve nobody
+        self.context.load_cert_chain(self.chain, self._key)
+        self._loaded = found
+        return True
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            return tuple(path.stat().st_mtime_ns for path in (self.chain, self._key))
+        except OSError:
+            return ()
+
+
 def client_context(authorities: Path | None) -> ssl.SSLContext:
     """What a call trusts: the system's authorities, and those of a PEM file beside them."""
     context = ssl.create_default_context()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,8 +17,8 @@ from typing import Any
 
 from aiohttp import web
 
-from connector import certificates, log
-from connector.certificates import client_context, server_context
+from connector import certificates, log, upkeep
+from connector.certificates import Served, client_context
 from connector.config import FILE, Config, read_token
 from connector.dataplane.sources import HttpSources
 from connector.dataplane.tokens import HmacTokens
@@ -32,11 +32,11 @@ from connector.http.manage.keys import routes as key_routes
 from connector.http.outbound import Outbound
 from connector.http.peer import HttpCourier
 from connector.http.settings import Settings
-from connector.identity import keys
+from connector.identity import keys, static
 from connector.identity.ring import Ring
 from connector.identity.static import StaticIdentity, card
 from connector.meter import Meter
-from connector.operate import backups
+from connector.operate import backups, peers, retention
 from connector.operate.keys import days_left
 from connector.ports import Clock, Decider, Identity, Limits, Me, Store, SystemClock, World
 from connector.records import Note
@@ -144,18 +144,50 @@ async def running(node: Node) -> AsyncIterator[Node]:
         stack.push_async_callback(world.store.close)
         await world.store.open()
         await stack.enter_async_context(node.outbound)
+        served: list[Served] = []
         for app, section, setting in (
             (node.dataspace, config.dataspace, "dataspace.listen"),
             (node.operator, config.operator, "operator.listen"),
         ):
             own = section is config.operator or config.dataspace.tls == "own"
             chain, key = config.path(section.tls_cert), config.path(section.tls_key)
-            tls = server_context(chain, key, world.clock.now()) if own and chain and key else None
-            runner = await listen(app, section.address.host, section.address.port, setting=setting, tls=tls)
+            tls = Served(chain, key, world.clock.now()) if own and chain and key else None
+            served += [tls] if tls else []
+            runner = await listen(app, section.address.host, section.address.port, setting=setting, tls=tls.context if tls else None)
             stack.push_async_callback(runner.cleanup)
-        loop = asyncio.create_task(deliver.run(world), name="deliver")
-        stack.push_async_callback(_end, loop)
+        for work, name in ((deliver.run(world), "deliver"), (upkeep.run(world.clock, _jobs(node, served)), "upkeep")):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(_ended)
+            stack.push_async_callback(_end, task)
         yield node
+
+
+def _jobs(node: Node, served: Sequence[Served]) -> tuple[upkeep.Job, ...]:
+    """What this node does by the clock."""
+    world, keep = node.world, retention.Keep(**node.config.retention.model_dump())
+
+    async def renew() -> None:
+        for each in served:
+            if each.renew(world.clock.now()):
+                log.event("certificate.renewed", file=each.chain)
+
+    async def cards() -> None:
+        for row in await peers.refresh_all(world, static):
+            if row["found"] != "unchanged":
+                log.event("peer.card", **row)
+
+    return (
+        upkeep.Job("retention", partial(retention.tidy, world, keep), every=timedelta(days=1)),
+        upkeep.Job("certificates", renew, every=timedelta(hours=1), first=timedelta(hours=1)),
+        upkeep.Job("cards", cards, every=timedelta(hours=12), first=timedelta(minutes=10)),
+    )
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """A task of the node that ends by itself is a bug; the log says so when it happens and not at the stop."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.failure("bug", error, task=task.get_name())
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -100,6 +100,9 @@ class Store(Protocol):
     async def outbox(self) -> tuple[int, datetime | None]:
         """How many letters wait, and since when the oldest; those posted for a later day not yet."""
 
+    async def forget_unnamed(self) -> int:
+        """Remove bytes that no document and nothing received names (any more); how many."""
+
     async def close(self) -> None: ...
 
 

@@ -178,6 +178,12 @@ class Limits(Section):
     upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024  # bytes of an import at the operator side
 
 
+class Retention(Section):
+    processes: Annotated[int, Field(ge=0)] = 400  # days that finished conversations and their timelines are kept; 0: for ever
+    decisions: Annotated[int, Field(ge=0)] = 400  # days that decisions are kept with their facts, for explain
+    received: Annotated[int, Field(ge=0)] = 400  # days that received data is kept whose agreement is over
+
+
 class Dataplane(Section):
     plain_assets: bool = False  # not used by this version
 
@@ -196,6 +202,7 @@ class Config(Section):
     outbound: Outbound = Outbound()
     negotiation: Negotiation = Negotiation()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     dataplane: Dataplane = Dataplane()
 
     @model_validator(mode="before")

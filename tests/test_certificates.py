@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from connector.certificates import check, client_context, read, server_context
+from connector.certificates import Served, check, client_context, read, server_context
 from connector.errors import Misconfigured
 
 from .running.authority import Authority
@@ -57,3 +59,35 @@ def test_the_systems_authorities_stay_trusted_beside_a_file(authority: Authority
     plain, more = client_context(None), client_context(authority.pem)
     assert len(more.get_ca_certs()) == len(plain.get_ca_certs()) + 1
     assert more.check_hostname and more.verify_mode == plain.verify_mode
+
+
+async def test_a_renewed_certificate_is_taken_up_while_it_listens_and_a_broken_one_is_not(authority: Authority, tmp_path: Path) -> None:
+    chain, key = authority.issue("first")
+    served = Served(chain, key, NOW)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=served.context)
+    port = server.sockets[0].getsockname()[1]
+    trust = client_context(authority.pem)
+
+    async def shown() -> int:
+        _, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        found = writer.get_extra_info("ssl_object").getpeercert()["serialNumber"]
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        return int(found, 16)
+
+    first = await shown()
+    assert not served.renew(NOW)
+    other_chain, other_key = authority.issue("second")
+    chain.write_bytes(other_chain.read_bytes())
+    with pytest.raises(Misconfigured):  # the key is still the first one's
+        served.renew(NOW)
+    assert await shown() == first
+    key.write_bytes(other_key.read_bytes())
+    assert served.renew(NOW)
+    assert await shown() != first
+    chain.write_bytes(authority.issue("third", since=-9, days=-1)[0].read_bytes())
+    with pytest.raises(Misconfigured, match="expired"):
+        served.renew(NOW)
+    server.close()
+    await server.wait_closed()

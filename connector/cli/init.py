@@ -149,6 +149,11 @@ url = "sqlite:{DATABASE}"
 # max_bytes = 67108864
 # tls_ca = "tls/authorities.pem"      # trusted beside the system's
 
+# [retention]                         # days; 0: for ever.  Agreements and the audit chain are never forgotten
+# processes = 400                     # finished conversations and their timelines
+# decisions = 400                     # decisions with their facts, for explain
+# received = 400                      # received data whose agreement is over
+
 # [negotiation]
 # accept = []                         # operands of terms that are accepted without asking you
 """

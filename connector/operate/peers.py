@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from connector.addresses import read_address
-from connector.errors import Clash, Malformed, PeerUnreachable
+from connector.errors import Clash, Malformed, PeerUnreachable, SaltbridgeError
 from connector.exchange.conversation import transact
 from connector.operate import names
 from connector.operate.reading import checked_name
@@ -158,6 +158,17 @@ async def refresh(world: World, cards: Cards, text: str) -> Json:
     wish = Wish(card=card.document, fingerprint=card.fingerprint, name=known.name)
     added = await add(world, cards, wish)
     return {"peer": known.name, "found": "changed" if added["changed"] else "unchanged", "why": ""}
+
+
+async def refresh_all(world: World, cards: Cards) -> list[Json]:
+    """The same for every peer, one after the other; who cannot be reached now is asked another time."""
+    rows = []
+    for each in await list_peers(world):
+        try:
+            rows.append(await refresh(world, cards, each["id"]))
+        except SaltbridgeError as error:
+            rows.append({"peer": each["name"], "found": "refused", "why": f"{error.what} {error.why}".strip()})
+    return rows
 
 
 def _not_taken(known: Peer, card: Card) -> str:

@@ -19,6 +19,7 @@ from connector.errors import SaltbridgeError, Unavailable
 from connector.ports import Clock, Transaction
 from connector.records import AuditEntry, Json, Letter, Note
 
+from . import server
 from .chain import HEADS
 from .form import instant, key_text, micros, with_nul
 from .outbox import Outbox
@@ -217,6 +218,18 @@ class PostgresStore:
     async def outbox(self) -> tuple[int, datetime | None]:
         [row] = await self._outbox.rows("letter_total", now=micros(self._clock.now()))
         return row["total"], None if row["oldest"] is None else instant(row["oldest"])
+
+    async def forget_unnamed(self) -> int:
+        try:
+            connection = await self._database.connect("errand")
+            try:
+                async with connection.transaction():
+                    await server.rows(connection, "blob_lock")
+                    return len(await server.rows(connection, "blob_forget"))
+            finally:
+                connection.terminate()
+        except TROUBLES as error:
+            raise server.trouble(error) from error
 
     # --- evidence
 

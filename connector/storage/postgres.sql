@@ -169,6 +169,16 @@ ON CONFLICT DO NOTHING;
 -- Keep bytes; the same bytes twice are kept once.
 INSERT INTO blob (sha256, data) SELECT * FROM unnest(:blob_names::text[], :blob_data::bytea[]) ON CONFLICT DO NOTHING;
 
+-- :name blob_forget
+-- Remove bytes that no record names; under a lock on the table, so that nobody keeps the same bytes meanwhile.
+DELETE FROM blob WHERE sha256 NOT IN (
+    SELECT named[1] FROM record, regexp_matches(body, '"sha256":"([0-9a-f]{64})"', 'g') AS named WHERE kind IN ('document', 'received'))
+RETURNING 1;
+
+-- :name blob_lock
+-- Let nobody write bytes until this transaction ends.
+LOCK TABLE blob IN SHARE ROW EXCLUSIVE MODE;
+
 -- :name commit_letters_new
 -- Post letters whose ids must be free.
 INSERT INTO letter (id, process, due, posted, free_at, holder, body)

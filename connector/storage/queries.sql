@@ -78,6 +78,11 @@ SELECT data FROM blob WHERE sha256 = :sha256;
 -- Keep bytes; the same bytes twice are kept once.
 INSERT INTO blob (sha256, data) VALUES (:sha256, :data) ON CONFLICT (sha256) DO NOTHING;
 
+-- :name blob_forget
+-- Remove bytes that no record names: walks the index of names, not the bytes.
+DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM (SELECT json_extract(body, '$.sha256') AS named FROM record
+                                                   WHERE kind IN ('document', 'received')) WHERE named = blob.sha256);
+
 -- :name letter_post
 -- Write a new letter; no row changes when its id is taken.
 INSERT INTO letter (id, process, due, posted, body) VALUES (:id, :process, :due, :posted, :body) ON CONFLICT (id) DO NOTHING;

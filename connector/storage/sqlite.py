@@ -295,6 +295,13 @@ class SqliteStore:
         total, oldest = self._reader.row("letter_total", now=micros(self._clock.now())) or (0, None)
         return total, None if oldest is None else instant(oldest)
 
+    async def forget_unnamed(self) -> int:
+        self._commit()  # what is pending may name some
+        try:
+            return self._change("blob_forget")
+        except sqlite3.Error as error:
+            raise trouble(error) from error
+
     async def close(self) -> None:
         """Commit what is pending, close the file and let another process have it."""
         self._commit()

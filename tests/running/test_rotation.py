@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from connector.exchange import transfer
+from connector.identity import static
 from connector.identity.ring import NEXT
-from connector.operate import transfers
+from connector.operate import peers, transfers
 from connector.records import Peer, Transfer
 
 from .stage import FIRST, Pair, Run, Stage
@@ -122,3 +123,15 @@ async def test_the_days_of_a_key_are_told_before_they_are_over(stage: Stage) -> 
     await solo.types("peer", "card", "--next")
     await solo.types("keys", "rotate", "--yes")
     assert number(await scraped(solo), "key_days_left", key="signing") == pytest.approx(90, abs=0.1)
+
+
+async def test_a_node_reads_its_peers_cards_by_itself_and_a_silent_peer_is_asked_another_time(pair: Pair) -> None:
+    recycler = pair.recycler
+    assert [row["found"] for row in await peers.refresh_all(recycler.world, static)] == ["unchanged"]
+    await pair.maker.types("peer", "card", "--next")
+    assert [row["found"] for row in await peers.refresh_all(recycler.world, static)] == ["changed"]
+    known = await peer_of(recycler, pair.maker)
+    await pair.stage.stop("maker")
+    [row] = await peers.refresh_all(recycler.world, static)
+    assert row["found"] == "refused" and "could not be reached" in row["why"]
+    assert await peer_of(recycler, pair.maker) == known

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from connector.ports import Conflict, Replayed, Store, Transaction
-from connector.records import Asset, Battery, Note, Peer, View
+from connector.records import Asset, Battery, Document, Note, Peer, Received, View
 
 from .conftest import ManualClock, read, view, write
 
@@ -279,3 +279,39 @@ async def test_text_that_is_no_unicode_is_refused_before_anything_is_written(sto
             tx.put(view("a"))
             tx.put(view("\ud800"))
     assert await read(store, "a") is None
+
+
+async def test_bytes_go_once_no_record_names_them(store: Store, clock: ManualClock) -> None:
+    def received(id: str, sha256: str) -> Received:
+        return Received(id=id, agreement="a", peer="p", battery="b", part="x", size=1, sha256=sha256, at=clock.now())
+
+    async with store.transaction() as tx:
+        one, two, three = tx.keep(b"one"), tx.keep(b"two"), tx.keep(b"three")
+        tx.put(received("r1", one))
+        tx.put(received("r2", one))
+        tx.put(
+            Document(id="d", owner="m", identifier="i", document_kind="", title="", filename="f", media_type="m", size=3, sha256=two)
+        )
+    assert await store.forget_unnamed() == 1
+    async with store.transaction() as tx:
+        assert [await tx.blob(name) for name in (one, two, three)] == [b"one", b"two", None]
+        tx.delete(Received, "r1")
+    assert await store.forget_unnamed() == 0
+    async with store.transaction() as tx:
+        tx.delete(Received, "r2")
+        tx.delete(Document, "d")
+        tx.keep(b"two")
+    assert await store.forget_unnamed() == 2
+    async with store.transaction() as tx:
+        assert tx.keep(b"one") == one
+    async with store.transaction() as tx:
+        assert await tx.blob(one) == b"one"
+
+
+def test_only_documents_and_what_was_received_name_bytes() -> None:
+    """`forget_unnamed` looks into these kinds; a new one that names bytes belongs into its queries."""
+    from connector import records
+
+    kinds = [each for each in vars(records).values() if isinstance(each, type) and hasattr(each, "kind")]
+    naming = {each.kind for each in kinds if "sha256" in getattr(each, "__dataclass_fields__", {})}
+    assert naming - {"backup"} == {"document", "received"}
