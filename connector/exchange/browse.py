@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from catalog.dcat import catalog_json, dataset_json
 from catalog.query import Query, decode_cursor, encode_cursor, parse_filter
-from connector.errors import Hidden, Malformed
+from connector.errors import Hidden, Malformed, SaltbridgeError
 from connector.ports import Caller, Transaction, World
 from connector.protocol.messages import CatalogRequest
 from connector.protocol.vocabulary import HTTP_PULL
 from connector.records import Asset, ContractDefinition, Grant, Json, PolicyDefinition
+from connector.seal import seal, unseal
 from policies.errors import Invalid
 
 from . import offers
@@ -27,7 +28,7 @@ async def catalog(world: World, caller: Caller, message: CatalogRequest, cursor:
     """
     try:
         query = parse_filter(list(message.filter))
-        after = decode_cursor(world.secret, caller.participant, query, cursor) if cursor else ""
+        after = decode_cursor(world.secret, caller.participant, query, _opened(world, caller, cursor)) if cursor else ""
     except Invalid as error:
         raise Malformed(error.what, "This catalog filters by EDC QuerySpec.", error.next, where=error.where) from error
     async with world.store.transaction() as tx:
@@ -36,7 +37,19 @@ async def catalog(world: World, caller: Caller, message: CatalogRequest, cursor:
         participant=world.me.id, catalog_id=f"{world.me.id}#catalog", service_id=_service(world),
         service_url=world.me.dsp, datasets=datasets,
     )  # fmt: skip
-    return body, encode_cursor(world.secret, caller.participant, query, last) if more else "", ""
+    return body, _closed(world, caller, encode_cursor(world.secret, caller.participant, query, last)) if more else "", ""
+
+
+def _closed(world: World, caller: Caller, cursor: str) -> str:
+    """Where a page ended may be a dataset that this caller may not see: the cursor is not only bound, but unreadable."""
+    return seal(world.secret, f"cursor/{caller.participant}", cursor)
+
+
+def _opened(world: World, caller: Caller, cursor: str) -> str:
+    try:
+        return unseal(world.secret, f"cursor/{caller.participant}", cursor)
+    except SaltbridgeError:
+        return ""  # decode_cursor refuses it like any other that is not ours
 
 
 async def _page(
