@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from connector.errors import SaltbridgeError
+from connector.frozen import replace
 from connector.ports import Answer, Move, Transaction, World
 from connector.protocol import wire
 from connector.protocol.machine import Side

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from connector.addresses import read_address
 from connector.errors import Hidden, Illegal, Malformed, Unauthenticated, Unavailable
+from connector.frozen import replace
 from connector.ports import Caller, Conflict, Move, Replayed, Transaction, World
 from connector.protocol import wire
 from connector.protocol.machine import IllegalMove, Machine, Position, Repeated, Side

@@ -6,11 +6,11 @@ Negotiation Protocol"; what is answered before a decider is asked is only the ma
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from connector.errors import Hidden, Illegal, Malformed
+from connector.frozen import replace
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol import wire
 from connector.protocol.machine import Side

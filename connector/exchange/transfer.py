@@ -6,10 +6,10 @@ a function of (transfer, generation) and is made when a start is sent.  DSP 2025
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from connector.errors import Denied, Hidden, Illegal, Malformed
+from connector.frozen import replace
 from connector.ports import Caller, Move, Transaction, World, new_pid
 from connector.protocol import wire
 from connector.protocol.machine import Side

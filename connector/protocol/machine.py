@@ -12,10 +12,11 @@ no digest as ""; `Position` takes plain values, so the mapping is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from connector.errors import Illegal
+from connector.frozen import replace
 
 
 class Side(StrEnum):
