@@ -71,14 +71,16 @@ class HttpSources:
         """Ask the source as its flags allow; its answer as it comes."""
         method = _method(address, ask)
         url = read_address(_url(address, ask))
+        body = _body(address, ask)
         headers = {name: ask.headers[name] for name in INWARD if name in ask.headers}
         headers.setdefault("accept-encoding", "identity")
-        headers |= {name.removeprefix(_HEADER): value for name, value in secrets.items() if name.startswith(_HEADER)}
-        if address.get("authKey"):
-            headers[str(address["authKey"])] = secrets["authCode"]
-        body = _body(address, ask)
         if body:
             headers["content-type"] = str(address.get("contentType") or ask.headers.get("content-type", "application/octet-stream"))
+        own = {name.removeprefix(_HEADER): value for name, value in secrets.items() if name.startswith(_HEADER)}
+        if address.get("authKey"):
+            own[str(address["authKey"])] = secrets["authCode"]
+        hidden = {name.lower() for name in own}
+        headers = {name: value for name, value in headers.items() if name not in hidden} | own
         async with self._outbound.stream(method, url, headers, body or None, listed=True) as answer:
             told = {name: answer.headers[name] for name in ONWARD if name in answer.headers}
             yield Flow(status=answer.status, headers=told, body=answer.body)

@@ -45,6 +45,7 @@ ROWS = (
     Row("POST", f"{BASE}/peers", "Trust a card", _MADE, peers.PeerBody),
     Row("GET", f"{BASE}/peers/{{name}}", "One peer", {200: OBJECT}),
     Row("DELETE", f"{BASE}/peers/{{name}}", "Trust a peer no longer", {200: OBJECT}, query=("dry_run",)),
+    Row("POST", f"{BASE}/peers/{{name}}/refresh", "Fetch a peer's card again from where it serves it", {200: OBJECT}),
     Row("POST", f"{BASE}/peers/{{name}}/ping", "Ask a peer, layer by layer", {200: OBJECT}),
     # contracts
     Row("POST", f"{BASE}/catalog", "What a peer offers us", {200: OBJECT}, contracts.CatalogBody),

@@ -115,7 +115,8 @@ def understand(document: Any) -> Node:
     nodes = jsonld.expand(document, [OURS, *(given if isinstance(given, list) else [given])])
     if len(nodes) > 1:
         raise Malformed("The body is more than one object.", next="Send one object.", code="body.invalid")
-    return Node(nodes[0] if nodes else {})
+    # JSON-LD drops an object that says nothing but its name.
+    return Node(nodes[0] if nodes else {name: held for name, held in document.items() if name == "@id" and isinstance(held, str)})
 
 
 def literal(value: Any) -> str | None:

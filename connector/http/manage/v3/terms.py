@@ -29,7 +29,9 @@ def policy(node: Node) -> Json:
             found[word] = [_rule(each) for each in _each(values)]
         elif word in _PARTIES:
             found[word] = _text(values)
-        elif name.startswith(ODRL):
+        elif word == "profile":
+            found[word] = _right(values)
+        elif not name.startswith("@"):
             found[word] = plain(values)
     return found
 
