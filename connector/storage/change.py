@@ -49,6 +49,7 @@ class Under(NamedTuple):
     now: int
     lease: int
     purge: bool = False  # forget expired nonces on this occasion
+    alone: bool = False  # nobody else is there to be told of letters
 
 
 class Change(NamedTuple):
@@ -76,7 +77,7 @@ def change(batch: Batch, head: Head, under: Under) -> Change:
         names = _columns_of(part)
         rows = columns.get(part) or []
         values |= zip(names, map(list, zip(*rows, strict=True)), strict=True) if rows else ()
-    text, order = _statement(parts, first is not None)
+    text, order = _statement(parts, first is not None and not under.alone)
     return Change(text, [values[name] for name in order], after)
 
 

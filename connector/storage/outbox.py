@@ -31,11 +31,15 @@ _MANY = 1000  # letters in memory before those whose lease has ended are forgott
 class Outbox:
     """Letters of this process and of nobody; one session that listens and runs errands."""
 
-    def __init__(self, database: Server, clock: Clock, lease: int, lost: Callable[[Any], None]) -> None:
+    def __init__(
+        self, database: Server, clock: Clock, lease: int, lost: Callable[[Any], None], own: Callable[[], int], word: Callable[[str], None]
+    ) -> None:
         self._database = database
         self._clock = clock
         self._lease = lease
         self._lost = lost  # is told when the session ends by itself
+        self._own = own  # the writing session's pid: what it tells others we know already
+        self._word = word  # is told what other processes say beside letters
         self._connection: Connection | None = None
         self._one_at_a_time = asyncio.Lock()
         self._held: dict[str, tuple[Letter, int]] = {}  # leased to us, and until when
@@ -47,7 +51,6 @@ class Outbox:
         self._sleeps_until = -NEVER
         self.holder = ""
         self.channel = ""
-        self.own: Callable[[], int] = int  # the writing session's pid: what it tells others we know already
 
     # --- the session
 
@@ -103,9 +106,13 @@ class Outbox:
         self._may_be_free(first_free(batch, under))
 
     def _told(self, _: object, pid: int, __: str, hint: object) -> None:
-        """Another process has written letters."""
-        if pid not in {self.own(), self._connection.get_server_pid() if self._connection else 0}:
-            self._may_be_free(int(str(hint)))
+        """Another process has written letters, or said a word."""
+        if pid in {self._own(), self._connection.get_server_pid() if self._connection else 0}:
+            return
+        if (said := str(hint)).isdecimal():
+            self._may_be_free(int(said))
+        else:
+            self._word(said)
 
     def _may_be_free(self, at: int | None) -> None:
         if at is None:

@@ -1,7 +1,8 @@
 """The shared store: several processes of one operator on one PostgreSQL database.
 
-All transactions that end while a commit is under way are committed together by the next one.  A session reads, one commits,
-one listens; each is made anew when it is lost, and what needs the database meanwhile is answered Unavailable.
+All transactions that end while a commit is under way are committed together by the next one.  Some sessions read, one commits,
+one listens; each is made anew when it is lost, and what needs the database meanwhile is answered Unavailable.  A process that is
+alone keeps records at hand (`alone`); one of several asks for each.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from connector.ports import Clock, Transaction
 from connector.records import AuditEntry, Json, Letter, Note
 
 from . import server
+from .alone import AtHand
 from .chain import HEADS
 from .form import instant, key_text, micros, with_nul
 from .outbox import Outbox
 from .server import TROUBLES, Server, misconfigured
 from .snapshots import Readers, Snapshot
 from .work import UnitOfWork, Work, nobody
-from .writers import Writer
+from .writers import LEFT, Writer
 
 log = logging.getLogger("saltbridge.store")
 
@@ -63,8 +65,9 @@ class PostgresStore:
         self._quote_every = quote_every.total_seconds()
         self._lost = asyncio.Event()
         microseconds = lease // timedelta(microseconds=1)
-        self._writer = Writer(self._database, writer, microseconds, self._is_lost)
-        self._outbox = Outbox(self._database, clock, microseconds, self._is_lost)
+        self._at_hand = AtHand()
+        self._writer = Writer(self._database, writer, microseconds, self._is_lost, self._at_hand)
+        self._outbox = Outbox(self._database, clock, microseconds, self._is_lost, lambda: self._writer.pid, self._hear)
         self._readers = Readers(self._database)
         self._snapshots: dict[asyncio.Task[Any] | None, Snapshot] = {}  # of the unit that a task is in
         self._pending: list[tuple[Work, asyncio.Future[None]]] = []
@@ -72,6 +75,7 @@ class PostgresStore:
         self._purged = 0
         self._quoted: Json = {}  # the heads of the others that our chain has quoted last
         self._tasks: list[asyncio.Task[None]] = []
+        self._hearing: set[asyncio.Task[None]] = set()
 
     @property
     def writer(self) -> str:
@@ -85,7 +89,6 @@ class PostgresStore:
         try:
             await self._writer.open()
             self._outbox.holder, self._outbox.channel = self._writer.holder, self._writer.channel
-            self._outbox.own = lambda: self._writer.pid
             await self._outbox.open()
             await self.quote()
         except TROUBLES as error:
@@ -102,9 +105,9 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Commit what is pending, give letters and writer's row to others, and disconnect."""
-        for task in self._tasks:
+        for task in (*self._tasks, *self._hearing):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._hearing, return_exceptions=True)
         self._tasks = []
         if self._committing is not None:
             await self._committing
@@ -114,6 +117,16 @@ class PostgresStore:
 
     def _is_lost(self, _: Any) -> None:
         self._lost.set()
+
+    def _hear(self, word: str) -> None:
+        """What another process said beside letters."""
+        task = asyncio.create_task(self._act_on(word), name="store word")
+        self._hearing.add(task)
+        task.add_done_callback(self._hearing.discard)
+
+    async def _act_on(self, word: str) -> None:
+        with contextlib.suppress(*TROUBLES):  # a session that breaks meanwhile lets go of everything
+            await self._writer.told(word)
 
     async def _stay_connected(self) -> None:
         """Connect again whenever the committing or the listening session has ended."""
@@ -146,9 +159,9 @@ class PostgresStore:
         # A unit within a unit reads with the outer one's session: waiting for another could mean waiting for each other.
         task = asyncio.current_task()
         outer = self._snapshots.get(task)
-        snapshot = outer or Snapshot(self._readers)
+        snapshot = outer or Snapshot(self._readers, self._at_hand.window())
         self._snapshots[task] = snapshot
-        unit = UnitOfWork(snapshot)
+        unit = UnitOfWork(snapshot, snapshot.window)
         try:
             yield unit
         finally:
@@ -193,6 +206,7 @@ class PostgresStore:
                 raise
             return
         self._purged = now if purge else self._purged
+        self._at_hand.committed(work for (work, _), refused in zip(pending, batch.refused, strict=True) if refused is None)
         self._outbox.committed(batch, under)
         for (work, committed), refused in zip(pending, batch.refused, strict=True):
             if refused is None:
@@ -259,6 +273,7 @@ class PostgresStore:
     async def _quote_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._quote_every)
+            await self._act_on(LEFT)  # somebody may have left without a word
             await self._quote_or_later()
 
     async def _quote_or_later(self) -> None:

@@ -101,6 +101,31 @@ SELECT name, seq, hash FROM writer WHERE name <> :name AND seq > 0 ORDER BY name
 -- Hold a writer's row until the session ends; false when another session does.
 SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/writer/' || :name::text, 0));
 
+-- :name alone_try
+-- Be alone on the database until the session ends; false when another session is there.
+SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/alone', 0));
+
+-- :name alone_share_try
+-- Be one of several; false when another session is alone.
+SELECT pg_try_advisory_lock_shared(hashtextextended(current_schema() || '/alone', 0));
+
+-- :name alone_share
+-- No longer be alone.
+SELECT pg_advisory_lock_shared(k), pg_advisory_unlock(k) FROM hashtextextended(current_schema() || '/alone', 0) AS k;
+
+-- :name alone_again
+-- Be alone once nobody else is there.
+SELECT CASE WHEN pg_try_advisory_lock(k) THEN pg_advisory_unlock_shared(k) ELSE false END
+  FROM hashtextextended(current_schema() || '/alone', 0) AS k;
+
+-- :name alone_leave
+-- Let go of everything this session holds.
+SELECT pg_advisory_unlock_all();
+
+-- :name tell
+-- Say a word to the other processes.
+SELECT pg_notify(:channel, :word);
+
 -- :name writer_make
 -- A row for a new writer, unless the name is taken.
 INSERT INTO writer (name, holder, commits, seq, hash) VALUES (:name, '', 0, 0, '') ON CONFLICT DO NOTHING;

@@ -142,10 +142,9 @@ def explained(error: BaseException) -> tuple[str, str]:
 async def bring_up_to_date(connection: Connection, server: Server) -> None:
     """The present schema, made or brought up to date whole or not at all; Misconfigured when that cannot be.
 
-    Processes that start together take turns.  A database with a newer schema, with tables of another program, or that does not
-    speak UTF-8 is left as it is.
+    Processes that start together take turns.  A database with a newer schema or with tables of another program is left as
+    it is.
     """
-    await _serves(connection, server)
     steps = sql.schema("postgres")
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/schema', 0))")
@@ -164,7 +163,8 @@ async def bring_up_to_date(connection: Connection, server: Server) -> None:
             log.warning("schema database=%s from=%d to=%d", server, version, len(steps))
 
 
-async def _serves(connection: Connection, server: Server) -> None:
+async def examine(connection: Connection, server: Server) -> None:
+    """Misconfigured when the server is too old, speaks no UTF-8, takes no writes or has no schema to work in."""
     major = connection.get_server_version().major
     if major < OLDEST:
         raise Misconfigured(f"The database {server} is too old.", f"it is PostgreSQL {major}", f"Use PostgreSQL {OLDEST} or newer.")
@@ -197,4 +197,16 @@ async def _version(connection: Connection, server: Server) -> int:
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')"
 
-__all__ = ["TROUBLES", "Connection", "Server", "Unavailable", "bring_up_to_date", "fetch", "misconfigured", "rows", "trouble", "value"]
+__all__ = [
+    "TROUBLES",
+    "Connection",
+    "Server",
+    "Unavailable",
+    "bring_up_to_date",
+    "examine",
+    "fetch",
+    "misconfigured",
+    "rows",
+    "trouble",
+    "value",
+]

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import server
+from .alone import Window
 from .form import key_text
 from .server import TROUBLES, Connection, Server, trouble
 
@@ -74,8 +75,9 @@ class Readers:
 class Snapshot:
     """`work.Reader` for one unit of work: the state that was committed when it first asked."""
 
-    def __init__(self, readers: Readers) -> None:
+    def __init__(self, readers: Readers, window: Window) -> None:
         self._readers = readers
+        self.window = window  # what the unit may know without asking
         self._connection: Connection | None = None
         self._one_at_a_time = asyncio.Lock()
 

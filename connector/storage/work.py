@@ -18,7 +18,6 @@ from connector.records import Letter, Note
 
 from .chain import canonical
 from .form import Row, dump, key_rows, load, micros
-from .recent import Recent
 
 R = TypeVar("R", bound=Record)
 LAST = "\U0010ffff"  # sorts behind every id that begins as the text before it
@@ -100,13 +99,20 @@ class Reader(Protocol):
     async def letters(self, process: str) -> list[str]: ...
 
 
+class Memory(Protocol):
+    """Committed state at hand, by kind and id."""
+
+    def get(self, place: tuple[str, str]) -> Any: ...
+    def hold(self, place: tuple[str, str], record: Any) -> None: ...
+
+
 class UnitOfWork:
     """`ports.Transaction` over a Reader: reads see committed state with the own writes laid over it.
 
-    `recent` is committed state too, at hand; a store that shares its data with other writers has none.
+    `recent` is committed state too, at hand; a store that shares its data with other writers has none or an empty one.
     """
 
-    def __init__(self, reader: Reader, recent: Recent | None = None) -> None:
+    def __init__(self, reader: Reader, recent: Memory | None = None) -> None:
         self._reader = reader
         self._recent = recent
         self.work = Work()
@@ -120,7 +126,7 @@ class UnitOfWork:
         place = (kind.kind, id)
         if place in self._own:
             return cast(R | None, self._own[place])
-        held = self._recent.get(place) if self._recent else None
+        held = self._recent.get(place) if self._recent is not None else None
         if held is not None:
             self._read[place] = held
             return cast(R, held)
@@ -128,7 +134,7 @@ class UnitOfWork:
         if body is None:
             return None
         record = self._loaded(kind, body)
-        if self._recent:
+        if self._recent is not None:
             self._recent.hold(place, record)
         return record
 

@@ -19,12 +19,15 @@ from asyncpg import exceptions as pg
 from connector.errors import Unavailable
 
 from . import server
+from .alone import AtHand
 from .batch import Batch, Found, Stored, Unknown, mentioned, settle
 from .change import Head, Under, change
 from .form import key_rows, key_text, load
-from .server import TROUBLES, Connection, Server, bring_up_to_date, trouble
+from .server import TROUBLES, Connection, Server, bring_up_to_date, examine, trouble
 from .work import Work
 
+JOIN, LEFT = "join", "left"  # words between processes: who is alone shall share; who shares may be alone again
+JOIN_TRIES, JOIN_PAUSE, JOIN_WORD = 200, 0.05, 20  # how often a starting process asks for its share, seconds, and says the word
 TRIES = 8  # of a batch that others get in the way of; each time somebody else got on
 _REFUSED = "SB409"  # what `demand` raises
 _UNCERTAIN = "The database went away in the middle of a commit; whether it was written shows when it is back."
@@ -33,8 +36,9 @@ _UNCERTAIN = "The database went away in the middle of a commit; whether it was w
 class Writer:
     """The committing session of one process."""
 
-    def __init__(self, database: Server, wish: str, lease: int, lost: Callable[[Any], None]) -> None:
+    def __init__(self, database: Server, wish: str, lease: int, lost: Callable[[Any], None], at_hand: AtHand) -> None:
         self._database = database
+        self._at_hand = at_hand
         self._wish = wish  # what a new row is called
         self._lease = lease  # of letters, in microseconds
         self._lost = lost  # is told when the session ends by itself
@@ -62,18 +66,52 @@ class Writer:
     async def _session(self) -> Connection:
         if self._connection is not None and not self._connection.is_closed():
             return self._connection
+        self._at_hand.end()
         connection = await self._database.connect("writer")
         try:
             if not self.name:
+                await examine(connection, self._database)
+            self.channel = self.channel or await server.value(connection, "channel")
+            alone = await self._join(connection)
+            if not self.name:
                 await bring_up_to_date(connection, self._database)
-                self.channel = await server.value(connection, "channel")
             await self._take_row(connection)
         except BaseException:
             connection.terminate()
             raise
-        connection.add_termination_listener(self._lost)
+        connection.add_termination_listener(self._ended)
         self._connection = connection
+        if alone:
+            self._at_hand.begin()
         return connection
+
+    def _ended(self, connection: Any) -> None:
+        self._at_hand.end()
+        self._lost(connection)
+
+    async def _join(self, connection: Connection) -> bool:
+        """Be alone (True), or one of several as soon as whoever is alone knows of us; until then nothing is written."""
+        if await server.value(connection, "alone_try"):
+            return True
+        for number in range(JOIN_TRIES):
+            if await server.value(connection, "alone_share_try"):
+                return False
+            if number % JOIN_WORD == 0:
+                await server.rows(connection, "tell", channel=self.channel, word=JOIN)
+            await asyncio.sleep(JOIN_PAUSE)
+        raise pg.LockNotAvailableError("the process that was alone on the database does not answer")
+
+    async def told(self, word: str) -> None:
+        """Another process joined or left."""
+        async with self._one_at_a_time:
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                return
+            if word == JOIN and self._at_hand.alone:
+                self._at_hand.end()
+                await server.rows(connection, "alone_share")
+            elif word == LEFT and not self._at_hand.alone and await server.value(connection, "alone_again"):
+                self._at_hand.begin()
 
     async def _take_row(self, connection: Connection) -> None:
         """Hold a writer's row: the one we had, else the first that nobody holds, else a new one."""
@@ -96,12 +134,15 @@ class Writer:
         """Let go of our letters and of the row."""
         async with self._one_at_a_time:
             connection, self._connection = self._connection, None
+            self._at_hand.end()
             if connection is None or connection.is_closed():
                 return
-            connection.remove_termination_listener(self._lost)
+            connection.remove_termination_listener(self._ended)
             try:
                 await server.rows(connection, "letter_release_all", holder=self.holder, channel=self.channel)
                 await server.rows(connection, "writer_take", name=self.name, holder="")
+                await server.rows(connection, "alone_leave")
+                await server.rows(connection, "tell", channel=self.channel, word=LEFT)
                 await connection.close(timeout=5)
             except TROUBLES:
                 connection.terminate()
@@ -115,7 +156,7 @@ class Writer:
             self._in_flight = None
             for _ in range(TRIES):
                 connection = await self._ready()
-                under = Under(self.name, self.holder, self.channel, now, self._lease, purge)
+                under = Under(self.name, self.holder, self.channel, now, self._lease, purge, self._at_hand.alone)
                 try:
                     return await (self._look_and_write if look else self._write_at_once)(connection, works, under), under
                 except Unknown:
@@ -123,6 +164,7 @@ class Writer:
                 except TROUBLES as error:
                     if _broken(connection, error):
                         connection.terminate()
+                        self._at_hand.end()
                         if batch := await self._found_out():
                             return batch, under
                     elif getattr(error, "sqlstate", "") == _REFUSED:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from connector.ports import Conflict, Replayed, SystemClock
-from connector.records import Note, View
+from connector.records import Layer, Model, Note, View
 from connector.storage.chain import verify
 from connector.storage.postgres import HEADS, PostgresStore
 
@@ -385,3 +385,101 @@ async def test_what_was_committed_outlives_a_kill_and_the_next_process_goes_on_w
     while letters := await store.claim(clock.now(), 1000):
         claimed |= {one.id for one in letters}
     assert claimed == noted
+
+
+# --- alone and not alone -------------------------------------------------------------------------
+
+
+async def alone(store: PostgresStore, is_so: bool = True) -> None:
+    async with asyncio.timeout(10):
+        while store._at_hand.alone is not is_so:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_process_that_is_alone_answers_from_memory_until_another_one_has_joined(opens: Opens, postgres: PostgresServer) -> None:
+    first = await opens()
+    await alone(first)
+    await write(first, view("a"))
+    async with first.transaction() as tx:
+        assert await tx.get(View, "a")
+        assert first._snapshots[asyncio.current_task()]._connection is None  # nobody was asked
+    second = await opens()
+    assert not first._at_hand.alone
+    assert not second._at_hand.alone
+    for n, (writer, reader) in enumerate(((second, first), (first, second)) * 20, 1):
+        await write(writer, view("a", grant=str(n), version=n))
+        held = await read(reader, "a")
+        assert held and (held.version, held.grant) == (n + 1, str(n))  # at once, not sooner or later
+    await second.close()
+    await alone(first)
+    held = await read(first, "a")
+    assert held and held.version == 41
+
+
+async def test_whoever_starts_waits_until_it_is_known(opens: Opens) -> None:
+    first = await opens()
+    await first._writer._one_at_a_time.acquire()  # busy with a long commit
+    starting = asyncio.create_task(opens())
+    await asyncio.sleep(0.3)
+    assert not starting.done()
+    assert first._at_hand.alone
+    first._writer._one_at_a_time.release()
+    second = await starting
+    assert not first._at_hand.alone
+    assert not second._at_hand.alone
+
+
+async def test_what_is_at_hand_goes_with_the_session(opens: Opens, postgres: PostgresServer, url: str) -> None:
+    first = await opens()
+    await write(first, view("a"))
+    session = first._writer._connection
+    assert session
+    pid = session.get_server_pid()
+    await postgres.does(f"SELECT pg_terminate_backend({pid})")
+    second = await opens()  # nobody has to be asked
+    await write(second, view("a", grant="new", version=1))
+    held = await read(first, "a")
+    assert held and held.grant == "new"
+    await second.close()
+    await alone(first)
+    held = await read(first, "a")
+    assert held and held.grant == "new"
+
+
+async def test_a_record_that_was_deleted_or_changed_while_it_was_read_is_not_kept(opens: Opens) -> None:
+    store = await opens()
+    await write(store, view("a"), view("b"))
+    store._at_hand.begin()  # forget
+    async with store.transaction() as tx:
+        assert await tx.get(View, "a")  # from the database
+
+        async def elsewhere() -> None:
+            async with store.transaction() as other:
+                other.delete(View, "b")
+
+        await asyncio.create_task(elsewhere())
+        assert await tx.get(View, "b")  # of the moment this unit sees
+    assert await read(store, "b") is None
+    assert await read(store, "a")
+
+
+async def test_the_records_of_a_passport_are_of_one_moment_even_when_alone(opens: Opens, clock: ManualClock) -> None:
+    store = await opens()
+
+    async def publish(revision: int) -> None:
+        async with store.transaction() as tx:
+            model, layer = await tx.get(Model, "EV"), await tx.get(Layer, "EV/technical")
+            tx.put(replace(model or Model(id="EV", category="ev", changed=clock.now()), revision=revision))
+            tx.put(replace(layer or Layer(id="EV/technical", owner="EV", part="technical", content=""), content=str(revision)))
+
+    async def look() -> None:
+        for _ in range(30):
+            async with store.transaction() as tx:
+                model, layers = await tx.get(Model, "EV"), await tx.find(Layer, owner="EV")
+                assert model and [layer.content for layer in layers] == [str(model.revision)]
+
+    await publish(0)
+    looking = [asyncio.create_task(look()) for _ in range(4)]
+    for revision in range(1, 30):
+        await publish(revision)
+    await asyncio.gather(*looking)
