@@ -24,7 +24,7 @@ from connector.protocol.machine import Side
 from connector.records import Letter, Step
 
 from . import compose
-from .conversation import Talk, at, is_final, keep, position, say, step_here, step_out, transact, turn
+from .conversation import CROSSED, Talk, at, is_final, keep, position, say, step_here, step_out, transact, turn
 from .facts import file
 
 GIVE_UP = timedelta(hours=24)
@@ -57,6 +57,8 @@ async def read(
     if unknown <= UNKNOWN_TRIES:
         await postpone(world, counted, said, UNKNOWN_PAUSE)
         return None
+    if code == CROSSED and answer.status == 400:
+        return await _overruled(world, talk, letter, list(reason))
     if await _applied_there(world, talk, letter, process, origins):
         return await settle(world, talk, letter, b"")
     why = list(reason) or [f"The peer answered {answer.status}, no reason given."]
@@ -206,6 +208,7 @@ async def refused(
         if before is None:
             return None, False
         if is_final(talk, before):
+            tx.put(step_out(world, before, letter, code, why))
             _rest(tx, before)
             return None, False
         if before.place.waiting and not before.place.sent:
@@ -225,6 +228,31 @@ async def refused(
     elif process is not None and tell and process.peer_pid and letter.message != ending_of(talk):
         await _tell_once(world, talk, process, [f"Our {letter.message} was not delivered, so this {talk.name} is over here.", *reason])
     return None
+
+
+async def _overruled(world: World, talk: Talk, letter: Letter, reason: list[str]) -> Letter | None:
+    """Ours met a stronger message of theirs, which they say is coming: we stand where we stood, and wait for it.
+
+    The decider is not asked for our next move: a peer that only pretends must not make us repeat ourselves for ever.
+    """
+
+    async def work(tx: Transaction) -> Letter | None:
+        before = await tx.get(talk.record, letter.process)
+        tx.drop(letter.id)
+        if before is None:
+            return None
+        if is_final(talk, before):
+            tx.put(step_out(world, before, letter, CROSSED, tuple(reason)))
+            _rest(tx, before)
+            return None
+        here = talk.machine.answered(position(talk, before), accepted=False)
+        after = replace(before, place=at(before.place, here, crossed=False, code="", reason=()))
+        kept = await keep(world, tx, talk, before, after, step_out(world, after, letter, CROSSED, tuple(reason)))
+        if not kept.ending or letter.message == ending_of(talk):
+            return None
+        return await follow(world, tx, talk, kept, await wanted(world, tx, talk, kept))
+
+    return await transact(world, work)
 
 
 async def _tell_once(world: World, talk: Talk, process: Any, reason: list[str]) -> None:
@@ -292,7 +320,7 @@ async def _part(world: World, talk: Talk, seen: Any, theirs: str) -> None:
         if process is None or process.place != seen.place:
             return False
         reason = [f"Our messages crossed: you are {theirs}, we are {process.place.state}.", "Open a new one."]
-        tx.put(replace(process, ending={"code": "state.crossed", "reason": reason}))
+        tx.put(replace(process, ending={"code": CROSSED, "reason": reason}))
         return True
 
     await transact(world, work)

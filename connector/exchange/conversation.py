@@ -26,6 +26,7 @@ Spoken = NegotiationMessage | TransferMessage
 P = TypeVar("P", Negotiation, Transfer)
 T = TypeVar("T")
 
+CROSSED = "state.crossed"  # why a message is refused that met a stronger one of ours; ours is on its way
 HEARD = 64  # digests kept per process; a conversation that says more than this has long left those states
 TRIES = 12  # optimistic writes of one process meet rarely; more means something else is wrong
 
@@ -159,6 +160,7 @@ def hear(talk: Talk, process: P, message: Spoken) -> P | None:
             f"{message.type} is not allowed now.",
             f"This {talk.name} is {process.place.state or 'not acknowledged yet'}: {error}.",
             "Read its state with GET and go on from there.",
+            code=CROSSED if _legal_alone(talk, before, message) and before.sent else "",
         ) from error
     crossed = process.place.crossed or _crosses(talk, before, after, message)
     place = at(process.place, after, heard=(*process.place.heard, digest)[-HEARD:], by="peer", crossed=crossed)
@@ -171,9 +173,11 @@ def _crosses(talk: Talk, before: Position, after: Position, message: Spoken) -> 
 
     DSP messages carry no order, so the states are compared once ours is answered (house.md 4).
     """
-    if before.sent is None:
-        return False
-    return after.sent is not None or (before.state, before.side.other, message.kind) in talk.machine.table
+    return before.sent is not None and (after.sent is not None or _legal_alone(talk, before, message))
+
+
+def _legal_alone(talk: Talk, before: Position, message: Spoken) -> bool:
+    return (before.state, before.side.other, message.kind) in talk.machine.table
 
 
 # --- saying --------------------------------------------------------------------------------------
