@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import Enum
+from functools import lru_cache
 from typing import TextIO
 
 from .evidence import Note
@@ -27,6 +28,7 @@ PLAIN = re.compile(r"[\w.:/%+\-~@|]+")
 _SUBJECTS = {"negotiation": "process", "transfer": "process", "pull": "battery", "received": "agreement"}
 _ABOUT = {"transfer": "process"}  # so that all lines of a process are found by one word
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _logger = logging.getLogger("saltbridge")
 
 
@@ -60,6 +62,9 @@ def _worth_a_line(value: object) -> bool:
 
 def configure(form: str = "text", level: int = logging.INFO, stream: TextIO | None = None) -> None:
     """Send every log line to stderr in one form, `text` or `json`; other packages from WARNING on."""
+    # What no line of ours shows is not looked up for each of them (Python's logging HOWTO, "Optimization").
+    logging._srcfile = None
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Json() if form == "json" else _Text())
     root = logging.getLogger()
@@ -82,7 +87,7 @@ class _Json(logging.Formatter):
         entry = {"at": _instant(record), "level": record.levelname.lower(), "event": clean(record.getMessage()), **_fields(record)}
         if record.exc_info:
             entry["traceback"] = _trace(record)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return _ENCODER.encode(entry)
 
 
 def _instant(record: logging.LogRecord) -> str:
@@ -94,7 +99,12 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     given: Mapping[str, object] = getattr(record, "fields", {})
     if record.name != _logger.name and not given:
         given = {"logger": record.name}
-    return {name: "***" if SECRET.search(name) else _harmless(value) for name, value in given.items() if value not in ("", None, ())}
+    return {name: "***" if _is_secret(name) else _harmless(value) for name, value in given.items() if value not in ("", None, ())}
+
+
+@lru_cache(maxsize=256)
+def _is_secret(name: str) -> bool:
+    return SECRET.search(name) is not None
 
 
 def _harmless(value: object) -> object:

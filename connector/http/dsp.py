@@ -76,17 +76,18 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
 
 
 def _find(method: str, steps: tuple[str, ...]) -> tuple[Route, str]:
-    here = [route for route in ROUTES if _fits(route.steps, steps)]
-    for route in here:
-        if route.method == method:
-            return route, next((step for name, step in zip(route.steps, steps, strict=True) if name == "*"), "")
-    if here:
-        raise web.HTTPMethodNotAllowed(method, {route.method for route in here})
+    """The route of a path and the id in it; of two that fit, the one that names the whole path stands behind."""
+    allowed: set[str] = set()
+    for star in (2, 1, None):  # where the id may stand
+        if star is not None and star >= len(steps):
+            continue
+        here = _BY_STEPS.get(steps if star is None else (*steps[:star], "*", *steps[star + 1 :]), {})
+        if method in here:
+            return here[method], "" if star is None else steps[star]
+        allowed |= here.keys()
+    if allowed:
+        raise web.HTTPMethodNotAllowed(method, allowed)
     raise Hidden
-
-
-def _fits(pattern: tuple[str, ...], steps: tuple[str, ...]) -> bool:
-    return len(pattern) == len(steps) and all(known in ("*", step) for known, step in zip(pattern, steps, strict=True))
 
 
 # --- catalog -------------------------------------------------------------------------------------
@@ -214,3 +215,7 @@ ROUTES = (
     _post("transfers/*/termination", m.TransferTermination, "either"),  # T5 T9
     _post("transfers/*/suspension", m.TransferSuspension, "either"),  # T6 T10
 )
+
+_BY_STEPS: dict[tuple[str, ...], dict[str, Route]] = {}
+for _route in ROUTES:
+    _BY_STEPS.setdefault(_route.steps, {})[_route.method] = _route

@@ -37,6 +37,7 @@ SKEW = 30  # seconds
 LARGEST = 4096  # characters
 
 _ES256 = ec.ECDSA(SHA256())
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _PART = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _NONCE = re.compile(r"[\x21-\x7e]{8,128}", re.ASCII)
 
@@ -65,7 +66,7 @@ def sign(key: JWK, issuer: str, audience: str, now: datetime) -> str:
 
 def sign_claims(key: JWK, claims: Json, typ: str = TYPE) -> str:
     """The compact JWS of any claims."""
-    signed = f"{_encoded(_json({'alg': 'ES256', 'typ': typ}))}.{_encoded(_json(claims))}"
+    signed = f"{_header(typ)}.{_encoded(_json(claims))}"
     return f"{signed}.{_encoded(_signature(key, signed.encode(), _ES256))}"
 
 
@@ -87,12 +88,19 @@ def read(token: str) -> Unverified:
     parts = token.split(".") if len(token) <= LARGEST else []
     if len(parts) != 3:
         raise Unauthenticated("the token is no compact JWS, or too long")
-    header, claims = _object(parts[0]), _object(parts[1])
-    if header.get("alg") != "ES256" or header.get("typ") != TYPE or not header.keys() <= {"alg", "typ", "kid"}:
-        raise Unauthenticated("the token's header is not ES256 and saltbridge-dsp+jwt alone")
+    _check_header(parts[0])
+    claims = _object(parts[1])
     if not isinstance(claims.get("iss"), str):
         raise Unauthenticated("the token names no issuer")
     return Unverified(claims, f"{parts[0]}.{parts[1]}".encode(), _decoded(parts[2]))
+
+
+@lru_cache(maxsize=64)
+def _check_header(part: str) -> None:
+    """Step 2; a peer's headers are nearly always the same, and only good ones are remembered."""
+    header = _object(part)
+    if header.get("alg") != "ES256" or header.get("typ") != TYPE or not header.keys() <= {"alg", "typ", "kid"}:
+        raise Unauthenticated("the token's header is not ES256 and saltbridge-dsp+jwt alone")
 
 
 def signed_by(token: Unverified, keys: Iterable[Json]) -> bool:
@@ -143,8 +151,13 @@ def _public(x: str, y: str) -> ec.EllipticCurvePublicKey:
     return cast(ec.EllipticCurvePublicKey, key.get_op_key("verify"))
 
 
+@lru_cache(maxsize=8)
+def _header(typ: str) -> str:
+    return _encoded(_json({"alg": "ES256", "typ": typ}))
+
+
 def _json(value: Json) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _encoded(data: bytes) -> str:
