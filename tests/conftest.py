@@ -17,7 +17,7 @@ _WRITERS = ((wire, "write"), (wire, "write_document"), (wire, "error_body"), (co
 
 
 @pytest.fixture(autouse=True, scope="session")
-def written() -> Iterator[list[str]]:
+def faults_of_what_nodes_write() -> Iterator[list[str]]:
     """The faults of what has been written since somebody last looked."""
     faults: list[str] = []
 
@@ -37,7 +37,7 @@ def written() -> Iterator[list[str]]:
 
 
 @pytest.fixture(autouse=True)
-def what_is_written_is_valid(written: list[str]) -> Iterator[None]:
-    written.clear()
+def what_is_written_is_valid(faults_of_what_nodes_write: list[str]) -> Iterator[None]:
+    faults_of_what_nodes_write.clear()
     yield
-    assert not written
+    assert not faults_of_what_nodes_write

@@ -11,16 +11,16 @@ from . import official
 
 
 @pytest.mark.skipif(not official.schemas(), reason=f"third-party data not here: {official.FOLDER}")
-def test_an_invalid_document_does_not_go_unseen(written: list[str]) -> None:
+def test_an_invalid_document_does_not_go_unseen(faults_of_what_nodes_write: list[str]) -> None:
     good = {"@type": "TransferStartMessage", "providerPid": "p", "consumerPid": "c"}
     body = wire.write_document(good)
     compose.with_address(body.decode(), wire.data_address("https://maker.example/data", "token"))
-    assert written == []
+    assert faults_of_what_nodes_write == []
     wire.write_document({**good, "consumerPid": 7})
     wire.write_document({**good, "dataAddress": {}})
     wire.error_body("transfer", "code", [], "c", 7)  # type: ignore[arg-type]
-    assert len(written) >= 3
-    written.clear()
+    assert len(faults_of_what_nodes_write) >= 3
+    faults_of_what_nodes_write.clear()
 
 
 def test_a_document_of_another_kind_is_none_of_its_business() -> None:

@@ -14,7 +14,7 @@ from .kit import Manner
 from .play import played
 from .scenarios import ROWS, Row
 
-IMPATIENT = Manner(wait=2.0)  # seconds; what never comes is not waited for longer
+IMPATIENT = Manner(wait=3.0)  # seconds; what never comes is not waited for longer
 
 
 def test_each_row_names_a_fault_of_its_own() -> None:
