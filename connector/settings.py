@@ -185,7 +185,7 @@ class Retention(Section):
 
 
 class Dataplane(Section):
-    plain_assets: bool = False  # not used by this version
+    plain_assets: bool = False  # assets of EDC clients, granted whole and proxied; no attribute grant protects them
 
 
 class Config(Section):

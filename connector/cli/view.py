@@ -228,7 +228,8 @@ def _show_offers(offers: list[dict[str, Any]]) -> None:
 
 
 def _offer_row(each: dict[str, Any]) -> dict[str, Any]:
-    return {**each, "scope": each["scope"].replace(".", " ", 1), "until": _day(each["until"])}
+    named = {"view": each["view"] or each["dataset"], "scope": each.get("extent") or each["scope"].replace(".", " ", 1)}
+    return {**each, **named, "until": _day(each["until"])}
 
 
 def _day(instant: str) -> str:

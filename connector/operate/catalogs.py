@@ -154,7 +154,7 @@ def found(dataset: Json) -> Found:
     view = named.partition(" · ")[0] if split else ""
     return Found(
         id=id,
-        title=named or title(id),
+        title=named or (title(id) if split else clean(id, 120)),
         view=view,
         scope=split[0] if split else "",
         digest=split[1] if split else "",

@@ -12,6 +12,7 @@ from catalog.asset import view_asset_id
 from connector.errors import Clash, Hidden, Malformed
 from connector.exchange import release
 from connector.exchange.conversation import transact
+from connector.exchange.whole import WHOLE
 from connector.operate import definitions, names, policies, views
 from connector.operate.all_of import all_of
 from connector.operate.reading import instant
@@ -21,6 +22,8 @@ from connector.records import Agreement, Asset, Battery, ContractDefinition, Jso
 from policies.words import NO_CONTRACT, in_words
 from submodels.audience import PUBLIC_GRANT
 from submodels.grant import AttributeGrant
+
+PLAIN = 1000  # plain assets that a list shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,15 +132,17 @@ async def withdraw(world: World, dataset: str, policy: str = "") -> Json:
 
 
 async def list_offers(world: World) -> list[Json]:
-    """Every offer with what is in it, for whom and until when; the public view of each published model first."""
+    """Every offer with what is in it, for whom and until when; the public view of each published model first, plain assets last."""
 
-    async def work(tx: Transaction) -> list[_Standing]:
+    async def work(tx: Transaction) -> tuple[list[_Standing], list[Json]]:
         found = [await _public(tx, f"model.{model.id}") for model in await all_of(tx, Model, status="published")]
         for asset in await all_of(tx, Asset, form="view"):
             found.extend([await _standing(tx, asset, id) for id in asset.definitions])
-        return found
+        whole = await tx.find(Asset, form="plain", limit=PLAIN) if world.sources is not None else []
+        return found, [await _whole(tx, asset, id) for asset in whole for id in asset.definitions]
 
-    return [await _row(world, standing) for standing in await transact(world, work)]
+    standing, whole = await transact(world, work)
+    return [*[await _row(world, each) for each in standing], *whole]
 
 
 # --- inside --------------------------------------------------------------------------------------
@@ -231,6 +236,27 @@ async def _public(tx: Transaction, scope: str) -> _Standing:
     return _Standing(definition=None, asset=_view_asset(view, scope), grant=PUBLIC_GRANT, contract={}, access={}, sample=sample)
 
 
+async def _whole(tx: Transaction, asset: Asset, id: str) -> Json:
+    """A plain asset under one definition: there is nothing to count, it goes as it is."""
+    definition = await _definition(tx, id)
+    contract = await tx.get(PolicyDefinition, definition.contract_policy)
+    return _under(definition, contract.policy if contract else {}) | {
+        "dataset": asset.id, "view": "", "scope": "", "grant": "", "elements": 0, "documents": 0, "extent": WHOLE, "address": "",
+    }  # fmt: skip
+
+
+def _under(definition: ContractDefinition, contract: Json) -> Json:
+    return {
+        "terms": in_words(policies.read(contract)),
+        "who": policies.who(contract),
+        "until": policies.end_of(contract),
+        "definition": definition.id,
+        "policy": definition.contract_policy,
+        "visible_to": definition.access_policy,
+        "confirm": definition.confirm,
+    }
+
+
 async def _row(world: World, standing: _Standing) -> Json:
     """`elements` and `documents` are counted in a battery of the scope; without one, in the element table."""
     asset, definition, grant = standing.asset, standing.definition, standing.grant
@@ -245,15 +271,12 @@ async def _row(world: World, standing: _Standing) -> Json:
         "grant": asset.grant,
         "elements": elements,
         "documents": documents,
-        "terms": in_words(policies.read(standing.contract)) if definition else NO_CONTRACT,
-        "who": policies.who(standing.contract) if definition else NO_CONTRACT,
-        "until": policies.end_of(standing.contract),
-        "definition": definition.id if definition else "",
-        "policy": definition.contract_policy if definition else "",
-        "visible_to": definition.access_policy if definition else "",
-        "confirm": definition.confirm if definition else "",
+        "extent": "",
         "address": "" if definition else f"{world.me.public_url}/passports/",
-    }
+    } | (_under(definition, standing.contract) if definition else _PUBLIC)
+
+
+_PUBLIC: Json = {"terms": NO_CONTRACT, "who": NO_CONTRACT, "until": "", "definition": "", "policy": "", "visible_to": "", "confirm": ""}
 
 
 def _note(definition: ContractDefinition, asset: Asset) -> Note:

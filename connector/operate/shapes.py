@@ -11,6 +11,7 @@ from datetime import datetime
 
 from catalog.asset import split_view_asset_id
 from connector.errors import PeerRefused, PeerUnreachable
+from connector.exchange.whole import WHOLE
 from connector.records import Agreement, Json, Negotiation, Step, Transfer
 from connector.text import clean, short, utc
 from policies.errors import Invalid
@@ -124,10 +125,10 @@ def rules(policy: Json) -> Json:
 
 
 def title(dataset: str, view: str = "") -> str:
-    """A dataset as people call it: `dismantling · model EV-72`; its id when it is none of ours by shape."""
+    """A dataset as people call it: `dismantling · model EV-72`; a plain asset is marked as one."""
     split = split_view_asset_id(dataset)
     if split is None:
-        return clean(view or dataset, 120)
+        return f"{clean(view or dataset, 120)} · {WHOLE}"
     kind, _, name = split[0].partition(".")
     return clean(f"{view or 'view'} · {kind} {name}", 120)
 
