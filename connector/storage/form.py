@@ -39,7 +39,13 @@ def load(kind: type[T], body: str) -> T:
 
 def key_rows(record: Record) -> frozenset[Row]:
     """What the record may be found by; a tuple of values gives a row each, so that it is found by any of them."""
-    return frozenset((name, value) for name, held in record.keys().items() for value in ((held,) if isinstance(held, str) else held))
+    rows: list[Row] = []
+    for name, held in record.keys().items():
+        if isinstance(held, str):
+            rows.append((name, held))
+        else:
+            rows += [(name, value) for value in held]
+    return frozenset(rows)
 
 
 def micros(at: datetime) -> int:
