@@ -20,7 +20,7 @@ from connector.exchange import transfer
 from connector.http.outbound import Outbound
 from connector.identity import static
 from connector.operate import contracts, offers, passports, peers, transfers
-from connector.ports import Answer, Decider, World
+from connector.ports import Answer, Decider, Record, World
 from connector.protocol.vocabulary import CONTEXT
 from connector.records import Agreement, Decision, Json, Letter, Negotiation, Peer, Step, Transfer
 from submodels.folder import Batch, read_folder
@@ -33,6 +33,7 @@ FIRST, SECOND = "EV-72.000017", "EV-72.000018"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 PATIENCE = 10.0  # seconds; a test that waits longer has failed
 
+R = TypeVar("R", bound=Record)
 P = TypeVar("P", Negotiation, Transfer)
 
 
@@ -80,7 +81,7 @@ class End:
     async def decision(self, id: str) -> Decision:
         return await self._get(Decision, id)
 
-    async def _get(self, kind: type[Any], id: str) -> Any:
+    async def _get(self, kind: type[R], id: str) -> R:
         async with self.world.store.transaction() as tx:
             found = await tx.get(kind, id)
         assert found is not None, f"{self.name} has no {kind.kind} {id}"

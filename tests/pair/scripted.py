@@ -25,7 +25,7 @@ from connector.ports import Me
 from connector.protocol.vocabulary import CONTEXT
 from connector.records import Json, Negotiation, Peer
 
-from .nodes import End
+from .nodes import PATIENCE, End
 
 TERMS = {"permission": [{"action": "use"}]}
 DATASET = "their-dataset"
@@ -70,6 +70,7 @@ class Scripted:
     always: Reply = field(default_factory=Reply)
     state: str = ""  # what a GET of its process tells; "" is 404
     calls: list[Call] = field(default_factory=list)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
     session: aiohttp.ClientSession | None = None
 
     @property
@@ -100,6 +101,7 @@ class Scripted:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read() or b"{}")
         self.calls.append(Call(request.method, request.path, body, request.headers.get("Authorization", "")))
+        self.came.set()
         if request.method == "GET":
             return self._state(request)
         reply = self.says.popleft() if self.says else self.always
@@ -142,6 +144,21 @@ class Scripted:
         assert self.session is not None
         async with self.session.post(f"{to.url}/dsp/2025-1{path}", data=body, headers=headers) as answer:
             return answer.status, await answer.json()
+
+    async def reads(self, of: End, path: str) -> tuple[int, Any]:
+        token = jws.sign(self.key, self.id, of.id, of.world.clock.now())
+        assert self.session is not None
+        async with self.session.get(f"{of.url}/dsp/2025-1{path}", headers={"Authorization": f"Bearer {token}"}) as answer:
+            return answer.status, await answer.json()
+
+    async def gets(self, type: str) -> Call:
+        """The first message of a type that the node sends us, once it has come (`ContractNegotiationEventMessage` or any other)."""
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while not (found := [call for call in self.calls if call.type == type]):
+            assert asyncio.get_running_loop().time() < deadline, self.heard()
+            await self.came.wait()
+            self.came.clear()
+        return found[0]
 
     async def agrees(self, to: End, pid: str) -> None:
         """Send the agreement that a negotiation of the node asks for."""

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from connector.exchange.decide import ProductDecider
-from connector.operate import contracts, offers
+from connector.operate import contracts, offers, pulls
 from connector.ports import Move, Transaction, World
 from connector.protocol.negotiation import Message as M
 from connector.records import Agreement, Json, Negotiation
 
-from .nodes import DISMANTLING, Pair, Stage
+from .nodes import DISMANTLING, FIRST, Pair, Stage
 from .terms import GRANT, LONGER, OTHERS, PURPOSE, SHORTER, only
 
 REQUEST, OFFER, AGREEMENT, VERIFICATION, TERMINATION = (
@@ -174,6 +174,8 @@ async def test_an_unasked_offer_that_the_operator_accepts_is_finalized(pair: Pai
     assert mine.policy == yours.policy
     assert mine.purpose == yours.purpose == ("dismantling",)
     assert pair.recycler.wire.types() == [OFFER, AGREEMENT, FINALIZED]
+    pulled = await pulls.pull(pair.recycler.world, pulls.Wish(peer="maker", what="dismantling", battery=FIRST))
+    assert (pulled["agreement"], pulled["elements"] > 10) == (mine.id, True), "what came could be checked against the grant"
 
 
 async def test_an_unasked_offer_that_the_operator_declines_ends_with_the_reason_on_both_sides(pair: Pair) -> None:
