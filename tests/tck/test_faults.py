@@ -8,9 +8,10 @@ import re
 import pytest
 
 from . import script
-from .faults import FAULTS, planted
+from .faults import FAULTS
 from .ids import IDS
 from .kit import Manner
+from .planting import planted
 from .play import played
 from .scenarios import ROWS, Row
 
