@@ -60,7 +60,8 @@ class End:
         return {"counterPartyAddress": self.dsp, "counterPartyId": self.id, "protocol": PROTOCOL}
 
     async def call(self, method: str, path: str, body: Json | None = None) -> tuple[int, Any]:
-        sent = {"@context": CONTEXT, **body} if body is not None else None
+        context = {} if path.startswith("/saltbridge") else {"@context": CONTEXT}
+        sent = context | body if body is not None else None
         async with self.http.request(method, f"{self.management}{path}", json=sent, headers={"X-Api-Key": self.token}) as answer:
             text = await answer.text()
             said = json.loads(text) if text else None
@@ -238,10 +239,10 @@ async def serve(stack: AsyncExitStack) -> Source:
     return found
 
 
-async def stock(end: End) -> str:
+async def stock(end: End, **more: str) -> str:
     """Import and publish the sample, and offer a view of it to recyclers; the dataset's id."""
     files = {path.relative_to(SAMPLE).as_posix(): path.read_bytes() for path in SAMPLE.rglob("*") if path.is_file()}
     await passports.import_batch(end.node.world, read_folder(files))
     await passports.publish(end.node.world, "EV-72")
-    made = await offers.offer(end.node.world, offers.Wish(view="dismantling", model="EV-72", policy="recycler"))
+    made = await offers.offer(end.node.world, offers.Wish(view="dismantling", model="EV-72", policy="recycler", **more))
     return str(made["dataset"])

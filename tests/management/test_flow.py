@@ -8,6 +8,7 @@ import json
 import aiohttp
 import pytest
 
+from connector.exchange.whole import WHOLE
 from connector.records import AuditEntry
 
 from .nodes import EDC, PROTOCOL, Two, stock
@@ -220,6 +221,51 @@ async def test_a_refused_negotiation_says_why_and_a_finished_one_is_not_terminat
     assert (await two.consumer.call("GET", f"/v3/contractnegotiations/{refused['@id']}/agreement"))[0] == 404
     status, said = await two.consumer.call("POST", f"/v3/contractnegotiations/{refused['@id']}/terminate", {"reason": "late"})
     assert status == 409 and "TERMINATED" in said[0]["message"]
+
+
+async def test_a_negotiation_that_waits_is_ended_by_the_consumer_at_both_ends(two: Two) -> None:
+    await stock(two.provider, confirm="ask")
+    [dataset] = await two.browses()
+    offer = {"@context": "http://www.w3.org/ns/odrl.jsonld", **dataset["hasPolicy"][0], "target": dataset["@id"]}
+    body = {"connectorId": two.provider.id, "counterPartyAddress": two.provider.dsp, "policy": offer}
+    made = await two.consumer.post("/v3/contractnegotiations", body)
+    path = f"/v3/contractnegotiations/{made['@id']}"
+    waiting = await two.consumer.until(path, "REQUESTED")
+    theirs = f"/v3/contractnegotiations/{waiting['correlationId']}"
+    assert (await two.provider.get(theirs))["type"] == "PROVIDER"
+    assert (await two.consumer.call("POST", f"{path}/terminate", {"reason": "changed my mind"}))[0] == 204
+    await two.consumer.until(f"{path}/state", "TERMINATED")
+    assert "changed my mind" in (await two.provider.until(theirs, "TERMINATED"))["errorDetail"]
+
+
+async def test_a_policy_that_is_replaced_is_what_the_next_consumer_is_offered(two: Two) -> None:
+    await two.offers("bp-1")
+    [before] = await two.browses()
+    unheard = {"leftOperand": "https://example.org/unheard-of", "operator": "eq", "rightOperand": "1"}
+    policy = {"@context": "http://www.w3.org/ns/odrl.jsonld", "@type": "Set", "permission": [{"action": "use", "constraint": [unheard]}]}
+    assert (await two.provider.post("/v3/policydefinitions/p-bp-1/validate"))["isValid"] is True
+    body = {"@id": "d-bp-1", "accessPolicyId": "any-peer", "contractPolicyId": "p-bp-1", "assetsSelector": []}
+    assert (await two.provider.call("PUT", "/v3/contractdefinitions", body))[0] == 204
+    assert (await two.provider.call("PUT", "/v3/policydefinitions/p-bp-1", {"policy": policy}))[0] == 204
+    found = await two.provider.post("/v3/policydefinitions/p-bp-1/validate")
+    assert found["isValid"] is False and "unheard-of" in found["errors"][0]
+    [after] = await two.browses()
+    assert after["hasPolicy"][0]["@id"] != before["hasPolicy"][0]["@id"]
+    assert (await two.negotiates(after))["state"] == "TERMINATED"
+    stale = await two.negotiates(before)
+    assert stale["state"] == "TERMINATED" and "offer" in stale["errorDetail"]
+
+
+async def test_both_catalogs_mark_a_plain_asset_as_whole(two: Two) -> None:
+    await two.offers("bp-1")
+    status, shown = await two.consumer.call("POST", "/saltbridge/catalog", {"peer": "maker"})
+    assert status == 200 and shown["datasets"][0]["content"] == WHOLE
+    [offer] = [each for each in (await two.provider.call("GET", "/saltbridge/offers"))[1] if each["dataset"]]
+    assert (offer["dataset"], offer["extent"]) == ("bp-1", WHOLE)
+    await two.negotiates((await two.browses())[0])
+    for end in (two.provider, two.consumer):
+        [agreement] = (await end.call("GET", "/saltbridge/agreements"))[1]
+        assert WHOLE in agreement["title"]
 
 
 async def test_the_catalog_is_filtered_there_and_paged_and_sorted_here(two: Two) -> None:
