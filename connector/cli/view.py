@@ -215,6 +215,58 @@ def test(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: saltbridge view diff dismantling --peers")
+def diff(
+    before: Annotated[str, typer.Argument(metavar="[A]", help="A view; with --peers as offered.", autocompletion=complete.views)] = "",
+    after: Annotated[str, typer.Argument(metavar="[B]", help="The view to compare it with.", autocompletion=complete.views)] = "",
+    peers: Annotated[bool, typer.Option("--peers", help="Over all known peers: who would gain or lose what.")] = False,
+    policy: Annotated[str, typer.Option("--policy", help="With --peers: under these terms.", autocompletion=complete.policies)] = "",
+    receiver: Annotated[
+        list[str] | None, typer.Option("--as", metavar="ROLE|PEER", help="Twice: compare two participants over all offers.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what changes from view A to B, between two participants, or for every peer when a changed view is offered again.
+
+    Public elements need no contract and are never listed.
+    """
+    found = Client.from_home().get("/diff", **_compared(before, after, receiver or [], peers=peers), peers=peers, policy=policy)
+    if json:
+        print_json(found)
+        return
+    if not peers:
+        _print_changes(found, f"{found['before']} → {found['after']}")
+        return
+    for row in found["peers"]:
+        kept = f" · {row['agreements']} agreements stay as they were made" if row["agreements"] else ""
+        _print_changes(row, f"{row['peer']} · {_admission(row)}{kept}")
+    if not found["peers"]:
+        say("You know no peers: saltbridge peer add FILE|URL")
+
+
+def _compared(before: str, after: str, receivers: list[str], *, peers: bool) -> dict[str, str]:
+    if len(receivers) == 2 and not before and not peers:
+        return {"as_": receivers[0], "other": receivers[1]}
+    if receivers or not before or not (after or peers):
+        raise typer.BadParameter("give two views, one view and --peers, or --as twice")
+    return {"before": before, "after": after}
+
+
+def _admission(row: dict[str, Any]) -> str:
+    if row["outcome"] == "yes":
+        return "would get it" if row["before"] == "yes" else "would get it, and gets nothing of it now"
+    return f"{row['outcome']}: {'; '.join(row['why'])}"
+
+
+def _print_changes(found: dict[str, Any], title: str) -> None:
+    say(title)
+    signed = [(sign, each) for sign, key in (("+", "gains"), ("-", "loses")) for each in found[key]]
+    rows = [(f"{sign} {each['path']}", _annex(each["annex"]), each["class"]) for sign, each in signed]
+    _print_lines(rows)
+    if not rows:
+        say("    nothing changes")
+
+
 # --- how it looks --------------------------------------------------------------------------------
 
 

@@ -71,17 +71,19 @@ async def _process(tx: Transaction, about: str) -> Json:
 
 
 def repeat(decided: Decision) -> Json:
-    """The stored policy evaluated against the stored facts at the stored time: `same` is false when the outcome differs."""
+    """The stored policy evaluated against the stored facts at the stored time: `same` is false when outcome or code differ."""
     if not decided.policy:
         return {"possible": False, "why": "no policy was asked: the answer follows from ids, grant and state alone"}
     try:
         verdict = evaluate(parse_policy(decided.policy), Facts.from_json(decided.facts), decided.at, decided.agreed)
     except Invalid as error:
-        return {"possible": True, "outcome": "no", "same": decided.outcome == "no", "reasons": [error.what]}
+        same = (decided.outcome, decided.code) == ("no", "policy.unreadable")
+        return {"possible": True, "outcome": "no", "code": "policy.unreadable", "same": same, "reasons": [error.what]}
     return {
         "possible": True,
         "outcome": str(verdict.outcome),
-        "same": str(verdict.outcome) == decided.outcome,
+        "code": verdict.code,
+        "same": (str(verdict.outcome), verdict.code) == (decided.outcome, decided.code),
         "reasons": [reason.text for reason in verdict.reasons],
     }
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from pathlib import Path
 
 import jsonschema_rs
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from connector import node
+from connector.cli.init import make
+from connector.config import load
 from connector.http.app import operator_app
 from connector.http.manage import openapi, routes
 from connector.http.settings import Settings
@@ -19,8 +24,10 @@ from .conftest import TOKEN
 DOCUMENT = openapi.document()
 
 
-async def test_every_route_is_described_and_nothing_else(world: World, settings: Settings) -> None:
-    app = operator_app(world, settings, routes(world, settings.card))
+async def test_every_route_is_described_and_nothing_else(tmp_path: Path) -> None:
+    made = await asyncio.to_thread(make, tmp_path / "node", name="node", profile="development")
+    built = node.build(load(made.home, {}))
+    app = built.operator
     served = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
@@ -28,6 +35,7 @@ async def test_every_route_is_described_and_nothing_else(world: World, settings:
     }
     described = {(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations}
     assert described == served
+    await built.world.store.close()
 
 
 async def test_it_is_served_to_the_operator_alone(world: World, settings: Settings) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.operate.transfers import VERBS
 
-from . import contracts, peers, policies, received, views
+from . import backup, contracts, peers, policies, received, views
 from .bodies import BASE
 from .row import ARRAY, OBJECT, Row
 
@@ -29,6 +29,10 @@ ROWS = (
     Row("DELETE", f"{BASE}/views/{{name}}", "Delete a view", {200: OBJECT}),
     Row("GET", f"{BASE}/views/{{name}}/preview", "What somebody would get", {200: OBJECT}, query=("battery", "as")),
     Row("POST", f"{BASE}/views/{{name}}/test", "Check what is expected of a view", {200: OBJECT}),
+    Row(
+        "GET", f"{BASE}/diff", "What changes between two views or participants, and for which peers", {200: OBJECT},
+        query=("before", "after", "peers", "policy", "as", "other"),
+    ),
     Row("POST", f"{BASE}/offers", "Offer a view", _MADE, views.OfferBody),
     Row("GET", f"{BASE}/offers", "What is on offer", {200: ARRAY}),
     Row("DELETE", f"{BASE}/offers/{{dataset}}", "Withdraw an offer", {200: OBJECT}, query=("policy",)),
@@ -47,6 +51,14 @@ ROWS = (
     Row("DELETE", f"{BASE}/peers/{{name}}", "Trust a peer no longer", {200: OBJECT}, query=("dry_run",)),
     Row("POST", f"{BASE}/peers/{{name}}/refresh", "Fetch a peer's card again from where it serves it", {200: OBJECT}),
     Row("POST", f"{BASE}/peers/{{name}}/ping", "Ask a peer, layer by layer", {200: OBJECT}),
+    Row("POST", f"{BASE}/peers/{{name}}/refresh", "Read a peer's card again", {200: OBJECT}),
+    # this node
+    Row("GET", f"{BASE}/keys", "Our signing key", {200: OBJECT}),
+    Row("POST", f"{BASE}/keys/next", "Announce the next signing key", {200: OBJECT}),
+    Row("POST", f"{BASE}/keys/rotate", "Sign with the announced key", {200: OBJECT}),
+    Row("POST", f"{BASE}/backup", "A backup, as a tar", {200: None}, query=("keys",)),
+    Row("PUT", f"{BASE}/backup", "Say that a backup was written and checked", {200: OBJECT}, backup.KeptBody),
+    Row("GET", f"{BASE}/backup", "The last backup on record", {200: OBJECT}),
     # contracts
     Row("POST", f"{BASE}/catalog", "What a peer offers us", {200: OBJECT}, contracts.CatalogBody),
     Row("POST", f"{BASE}/negotiations", "Open a negotiation", {201: OBJECT}, contracts.NegotiationBody),

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from aiohttp import web
 
 from connector.errors import Malformed
-from connector.operate import offers, preview, views
+from connector.operate import diff, offers, preview, views
 from connector.ports import World
 
-from .bodies import BASE, Body, answer, read
+from .bodies import BASE, Body, answer, flag, read
 
 
 class ExpectationsBody(Body):
@@ -73,6 +74,14 @@ def routes(world: World) -> list[web.RouteDef]:
             raise Malformed("Which battery?", next="Add ?battery=EV-72.000017.", code="input.invalid", where="battery")
         return answer(await preview.preview(world, request.match_info["name"], battery, request.query.get("as", "")))
 
+    async def compare(request: web.Request) -> web.Response:
+        asked = {name: request.query.get(name, "") for name in ("before", "after", "policy", "as", "other")}
+        if flag(request, "peers"):
+            return answer(await diff.over_peers(world, _named(asked, "before"), asked["after"], asked["policy"]))
+        if asked["as"]:
+            return answer(await diff.of_participants(world, asked["as"], _named(asked, "other")))
+        return answer(await diff.of_views(world, _named(asked, "before"), _named(asked, "after")))
+
     async def test(request: web.Request) -> web.Response:
         return answer(await views.test(world, request.match_info["name"]))
 
@@ -83,8 +92,15 @@ def routes(world: World) -> list[web.RouteDef]:
         web.delete(f"{BASE}/views/{{name}}", delete),
         web.get(f"{BASE}/views/{{name}}/preview", look),
         web.post(f"{BASE}/views/{{name}}/test", test),
+        web.get(f"{BASE}/diff", compare),
         *_offers(world),
     ]
+
+
+def _named(asked: Mapping[str, str], name: str) -> str:
+    if not asked[name]:
+        raise Malformed("What is compared with what?", next=f"Send ?{name}=...", code="input.invalid", where=name)
+    return asked[name]
 
 
 def _offers(world: World) -> list[web.RouteDef]:
