@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from connector.errors import Hidden, Illegal, SaltbridgeError, Unavailable
-from connector.exchange import negotiate, transfer
+from connector.exchange import negotiate
 from connector.exchange.conversation import Outcome
 from connector.ports import World
 from connector.records import Negotiation, Transfer

@@ -42,7 +42,7 @@ def _pretend(folder: Path, reported: Iterable[str], then: str = "", version: str
     lines = "".join(f"echo '[2026-11-24T23:27:27.78] {line}'\n" for line in reported)
     java.write_text(f'#!/bin/sh\nif [ "$1" = -version ]; then echo \'openjdk version "{version}"\' >&2; exit 0; fi\n{lines}{then}\n')
     java.chmod(0o755)
-    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", jars.ENVIRONMENT: str(folder)}
+    return {**os.environ, "TMPDIR": str(folder), "PATH": f"{folder}:{os.environ['PATH']}", jars.ENVIRONMENT: str(folder)}
 
 
 def _run(environ: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
