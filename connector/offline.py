@@ -30,6 +30,13 @@ def make_database(path: Path) -> None:
     asyncio.run(make())
 
 
+def look_at_server(url: str) -> str:
+    """What stands behind a PostgreSQL URL, in a line; Misconfigured, saying why, when it cannot serve."""
+    from connector.storage.server import look
+
+    return asyncio.run(look(url))
+
+
 def look_at_backup(file: Path, home: Path) -> dict[str, Any]:
     """What restoring would do: {name, made, participant, replaces: the database that would be put aside, or ""}.
 

@@ -97,6 +97,9 @@ class Store(Protocol):
         """Sleep until a letter may be due: woken by a release, or by the earliest due time or lease end."""
 
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]: ...
+    async def chains(self) -> list[AuditEntry]:
+        """Every entry of every writer's chain, chain by chain, as of one moment: what there is to verify."""
+
     async def outbox(self) -> tuple[int, datetime | None]:
         """How many letters wait, and since when the oldest; those posted for a later day not yet."""
 

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 import typer
 
-from connector.errors import SaltbridgeError
+from connector.errors import Misconfigured, SaltbridgeError
 from connector.text import clean, size
 
 from .init import Home
@@ -134,6 +134,14 @@ def _clock(config: Config) -> Iterator[Finding]:
 
 def _database(config: Config) -> Iterator[Finding]:
     path = config.database
+    if path is None and not config.store.url.startswith("sqlite:"):
+        from connector.offline import look_at_server
+
+        try:
+            yield Finding("database", "ok", look_at_server(config.store.url))
+        except Misconfigured as error:
+            yield Finding("database", "failed", f"{error.what.rstrip('.')}: {error.why}", error.next)
+        return
     if path is None:
         yield Finding("database", "warning", "in memory: everything is lost on exit", 'Set store.url to "sqlite:saltbridge.db".')
         return

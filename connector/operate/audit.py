@@ -35,17 +35,22 @@ async def latest(world: World, count: int) -> list[Json]:
 
 
 async def verified(world: World, verify: Callable[[Iterable[AuditEntry]], Any]) -> Json:
-    """Our whole chain, checked link by link with the store's `verify`; `holds`, how many entries, and the head to keep elsewhere."""
-    chain: list[AuditEntry] = []
-    while page := await world.store.audit(after=chain[-1].seq if chain else 0, limit=PAGE):
-        chain.extend(page)
-    broken = verify(chain)
+    """Every chain, checked link by link with the store's `verify`; `holds`, how many entries, and the head of ours to keep elsewhere.
+
+    `heads`: those of all chains by writer, where several processes share a database.
+    """
+    chains = await world.store.chains()
+    broken = verify(chains)
+    heads = {entry.writer: entry for entry in chains}
+    ours = await world.store.audit(limit=1)
+    head = heads[ours[0].writer] if ours else None
     return {
         "holds": broken is None,
-        "entries": len(chain),
-        "writer": chain[-1].writer if chain else "",
-        "head": chain[-1].hash if chain else "",
-        "at": utc(chain[-1].at) if chain else "",
+        "entries": len(chains),
+        "writer": head.writer if head else "",
+        "head": head.hash if head else "",
+        "heads": {writer: entry.hash for writer, entry in heads.items()},
+        "at": utc(head.at) if head else "",
         "break": {} if broken is None else {"writer": broken.writer, "seq": broken.seq, "why": broken.why},
     }
 

@@ -250,13 +250,20 @@ class PostgresStore:
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]:
         """Entries of a writer's chain (default: this process's own) with numbers after `after`."""
         rows = await self._outbox.rows("audit_list", writer=key_text(writer or self.writer), after=after, limit=limit)
-        return [
-            AuditEntry(
-                writer=w, seq=seq, prev=prev, at=datetime.fromisoformat(at), event=event, subject=with_nul(subject),
-                data=json.loads(data), hash=hash,
-            )
-            for w, seq, prev, at, event, subject, data, hash in rows
-        ]  # fmt: skip
+        return [_entry(row) for row in rows]
+
+    async def chains(self) -> list[AuditEntry]:
+        snapshot = Snapshot(self._readers, self._at_hand.window())  # of one moment: the chains quote each other
+        found: list[AuditEntry] = []
+        try:
+            for (name,) in await snapshot.rows("writer_list"):
+                after = 0
+                while page := await snapshot.rows("audit_list", writer=name, after=after, limit=1000):
+                    found += [_entry(row) for row in page]
+                    after = found[-1].seq
+        finally:
+            snapshot.end()
+        return found
 
     async def writers(self) -> list[str]:
         """Every writer that has a chain, this process's own among them."""
@@ -279,3 +286,11 @@ class PostgresStore:
     async def _quote_or_later(self) -> None:
         with contextlib.suppress(Unavailable):
             await self.quote()
+
+
+def _entry(row: Any) -> AuditEntry:
+    writer, seq, prev, at, event, subject, data, hash = row
+    return AuditEntry(
+        writer=writer, seq=seq, prev=prev, at=datetime.fromisoformat(at), event=event, subject=with_nul(subject),
+        data=json.loads(data), hash=hash,
+    )  # fmt: skip

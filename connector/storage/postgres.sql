@@ -105,9 +105,9 @@ SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/writer/' || :
 -- Be alone on the database until the session ends; false when another session is there.
 SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '/alone', 0));
 
--- :name alone_share_try
--- Be one of several; false when another session is alone.
-SELECT pg_try_advisory_lock_shared(hashtextextended(current_schema() || '/alone', 0));
+-- :name alone_wait
+-- Be one of several as soon as no session is alone.
+SELECT pg_advisory_lock_shared(hashtextextended(current_schema() || '/alone', 0));
 
 -- :name alone_share
 -- No longer be alone.

@@ -150,10 +150,7 @@ async def bring_up_to_date(connection: Connection, server: Server) -> None:
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/schema', 0))")
         version = await _version(connection, server)
         if version > len(steps):
-            why = f"it has schema {version}, this release knows up to {len(steps)}"
-            raise Misconfigured(
-                f"The database {server} was written by a newer Saltbridge.", why, "Install the release that wrote it, or a later one."
-            )
+            raise _newer(server, version, len(steps))
         for number, text in list(enumerate(steps, 1))[version:]:
             await connection.execute(text)
             await connection.execute(
@@ -161,6 +158,31 @@ async def bring_up_to_date(connection: Connection, server: Server) -> None:
             )
         if version != len(steps):
             log.warning("schema database=%s from=%d to=%d", server, version, len(steps))
+
+
+async def look(url: str) -> str:
+    """What stands behind a URL, in a line for the operator; Misconfigured, saying why, when it cannot serve.  Changes nothing."""
+    database = Server(url)
+    try:
+        connection = await database.connect("doctor")
+        try:
+            await examine(connection, database)
+            version = await _version(connection, database)
+            size = await connection.fetchval("SELECT pg_size_pretty(pg_database_size(current_database()))")
+        finally:
+            connection.terminate()
+    except TROUBLES as error:
+        raise misconfigured(database, error) from error
+    known = len(sql.schema("postgres"))
+    if version > known:
+        raise _newer(database, version, known)
+    state = f"schema {version}" if version == known else "empty" if not version else f"schema {version}, will be brought to {known}"
+    return f"PostgreSQL {connection.get_server_version().major} at {database}, {size}, {state}"
+
+
+def _newer(server: Server, version: int, known: int) -> Misconfigured:
+    why, next = f"it has schema {version}, this release knows up to {known}", "Install the release that wrote it, or a later one."
+    return Misconfigured(f"The database {server} was written by a newer Saltbridge.", why, next)
 
 
 async def examine(connection: Connection, server: Server) -> None:
@@ -205,6 +227,7 @@ __all__ = [
     "bring_up_to_date",
     "examine",
     "fetch",
+    "look",
     "misconfigured",
     "rows",
     "trouble",

@@ -288,6 +288,12 @@ class SqliteStore:
             for w, seq, prev, at, event, subject, data, h in rows
         ]
 
+    async def chains(self) -> list[AuditEntry]:
+        found: list[AuditEntry] = []
+        while page := await self.audit(after=found[-1].seq if found else 0):
+            found += page
+        return found
+
     async def outbox(self) -> tuple[int, datetime | None]:
         total, oldest = self._reader.row("letter_total", now=micros(self._clock.now())) or (0, None)
         return total, None if oldest is None else instant(oldest)

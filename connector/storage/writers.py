@@ -27,7 +27,7 @@ from .server import TROUBLES, Connection, Server, bring_up_to_date, examine, tro
 from .work import Work
 
 JOIN, LEFT = "join", "left"  # words between processes: who is alone shall share; who shares may be alone again
-JOIN_TRIES, JOIN_PAUSE, JOIN_WORD = 200, 0.05, 20  # how often a starting process asks for its share, seconds, and says the word
+JOIN_TRIES = 10  # seconds that a starting process waits for whoever is alone
 TRIES = 8  # of a batch that others get in the way of; each time somebody else got on
 _REFUSED = "SB409"  # what `demand` raises
 _UNCERTAIN = "The database went away in the middle of a commit; whether it was written shows when it is back."
@@ -93,12 +93,15 @@ class Writer:
         """Be alone (True), or one of several as soon as whoever is alone knows of us; until then nothing is written."""
         if await server.value(connection, "alone_try"):
             return True
-        for number in range(JOIN_TRIES):
-            if await server.value(connection, "alone_share_try"):
-                return False
-            if number % JOIN_WORD == 0:
-                await server.rows(connection, "tell", channel=self.channel, word=JOIN)
-            await asyncio.sleep(JOIN_PAUSE)
+        for _ in range(JOIN_TRIES):
+            await server.rows(connection, "tell", channel=self.channel, word=JOIN)
+            try:
+                async with connection.transaction():
+                    await connection.execute("SET LOCAL lock_timeout = '1s'")
+                    await server.rows(connection, "alone_wait")  # in line: nobody becomes alone before us
+            except pg.LockNotAvailableError:
+                continue
+            return False
         raise pg.LockNotAvailableError("the process that was alone on the database does not answer")
 
     async def told(self, word: str) -> None:

@@ -113,7 +113,7 @@ def test_a_second_process_on_one_home_is_refused(start: Start) -> None:
     [
         ({"SALTBRIDGE_PROFILE": "production"}, "production"),
         ({"SALTBRIDGE_DATASPACE__LISTN": "x"}, "dataspace.listen"),
-        ({"SALTBRIDGE_STORE__URL": "postgresql://x/y"}, "SQLite"),
+        ({"SALTBRIDGE_STORE__URL": "postgresql://x/y"}, "Start PostgreSQL"),
     ],
 )
 def test_what_is_wrong_with_the_settings_stops_it_at_the_start(start: Start, environment: dict[str, str], said: str) -> None:

@@ -95,6 +95,11 @@ async def test_a_missing_a_repeated_and_a_moved_entry_are_seen(store: Store, clo
     assert verify([a, *other, b, c]) is not None  # the writer's name is part of the hash
 
 
+async def test_all_chains_are_at_least_the_own_one(store: Store, clock: ManualClock) -> None:
+    entries = await chain(store, clock, *"abc")
+    assert await store.chains() == entries == await store.audit()
+
+
 async def test_the_chain_goes_on_after_a_restart(kept: tuple[Store, Reopen], clock: ManualClock) -> None:
     store, reopen = kept
     await chain(store, clock, "before")

@@ -21,6 +21,7 @@ from connector.storage import change, sql
 from connector.storage.chain import verify
 from connector.storage.form import key_text, no_nul, with_nul
 from connector.storage.postgres import PostgresStore, open_postgres
+from connector.storage.server import look
 
 from .conftest import ManualClock, Opens, letter, read, view, write
 from .server import PostgresServer
@@ -89,6 +90,19 @@ async def test_a_newer_schema_is_refused(opens: Opens, postgres: PostgresServer,
         await open_postgres(url, clock)
     assert "newer" in refused.value.what
     assert "999" in refused.value.why
+
+
+async def test_a_look_says_what_is_there_and_changes_nothing(opens: Opens, postgres: PostgresServer, url: str) -> None:
+    assert re.fullmatch(rf"PostgreSQL \d+ at 127\.0\.0\.1:{postgres.port}/postgres, .* [kM]B, empty", await look(url))
+    assert await postgres.does("SELECT 1 FROM pg_class WHERE relnamespace = current_schema()::regnamespace", url.rpartition("=")[2]) == []
+    await opens()
+    assert (await look(url)).endswith(f"schema {len(sql.schema('postgres'))}")
+    await postgres.does("UPDATE meta SET value = '0' WHERE name = 'schema'", url.rpartition("=")[2])
+    for wrong, why in ((url.replace("secret", "hidden"), "password"), (url.replace(str(postgres.port), "1"), "nobody answers")):
+        with pytest.raises(Misconfigured) as refused:
+            await look(wrong)
+        assert why in refused.value.why
+        assert "hidden" not in str(refused.value)
 
 
 # --- steps of the schema -------------------------------------------------------------------------

@@ -326,6 +326,22 @@ async def test_heads_are_quoted_again_as_time_passes_and_a_chain_that_was_cut_is
     assert second.writer in broken.why
 
 
+async def test_all_chains_are_read_as_of_one_moment_so_that_every_quote_is_there(opens: Opens) -> None:
+    stores = [await opens(quote_every=timedelta(milliseconds=5)) for _ in range(3)]
+
+    async def busy(store: PostgresStore) -> None:
+        for n in range(60):
+            await note(store, str(n))
+
+    writing = [asyncio.create_task(busy(store)) for store in stores]
+    while not all(task.done() for task in writing):
+        assert verify(await stores[0].chains(), all_chains=True) is None
+    chains = await stores[0].chains()
+    assert {entry.writer for entry in chains} == {store.writer for store in stores}
+    assert len([entry for entry in chains if entry.event != HEADS]) == 180
+    assert len([entry for entry in chains if entry.event == HEADS]) > 3
+
+
 async def test_an_idle_database_is_not_filled_with_quotes_of_the_same_heads(opens: Opens) -> None:
     first = await opens()
     await note(first, "one")

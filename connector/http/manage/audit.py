@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
 from connector.errors import Malformed
@@ -22,7 +24,7 @@ def routes(world: World) -> list[web.RouteDef]:
         return answer(await audit.entries(world, after=after, limit=limit, writer=request.query.get("writer", "")))
 
     async def check(_: web.Request) -> web.Response:
-        return answer(await audit.verified(world, verify))
+        return answer(await audit.verified(world, partial(verify, all_chains=True)))
 
     async def decision(request: web.Request) -> web.Response:
         return answer(await audit.explain(world, request.match_info["id"], replay=flag(request, "replay")))
