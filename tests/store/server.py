@@ -102,9 +102,13 @@ def why_not() -> str:
             pwd.getpwnam("postgres")
         except KeyError:
             return "PostgreSQL does not run as root, and there is no user postgres. To run this: run the tests as another user"
-        if shutil.which("runuser") is None:
+        if _runuser() is None:
             return "PostgreSQL does not run as root, and runuser is not here. To run this: apt-get install util-linux"
     return ""
+
+
+def _runuser() -> str | None:
+    return shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
 @contextmanager
@@ -115,7 +119,7 @@ def running_server(fsync: str = "off") -> Iterator[PostgresServer]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="saltbridge-pg-"))
-    server = PostgresServer(folder, port, where, ("runuser", "-u", "postgres", "--") if os.geteuid() == 0 else (), fsync)
+    server = PostgresServer(folder, port, where, (str(_runuser()), "-u", "postgres", "--") if os.geteuid() == 0 else (), fsync)
     try:
         server.make()
         server.start_now()
