@@ -19,6 +19,13 @@ def make_keys(folder: Path) -> None:
     keys.create(folder)
 
 
+def key_made(folder: Path) -> datetime:
+    """When the signing key among a node's keys was made; Misconfigured when it cannot be used."""
+    from connector.identity import keys, ring
+
+    return ring.made(keys.load_key(folder / keys.DSP), folder / keys.DSP)
+
+
 def make_database(path: Path) -> None:
     """An empty database at its newest schema."""
     from connector.ports import SystemClock

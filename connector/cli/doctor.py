@@ -14,7 +14,7 @@ import ssl
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 import typer
 
 from connector.errors import Misconfigured, SaltbridgeError
-from connector.text import clean, size
+from connector.text import clean, duration, size
 
 from .init import Home
 from .table import Json, print_json
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MEGABYTE = 1_000_000
 SECONDS = 4.0  # for one call
 DRIFT = 5.0  # seconds between our clock and a peer's before it is worth a word
+ROTATE_SOON = 30.0  # days
+STUCK = 3600.0  # seconds that a letter may wait before it is worth a word
+BACKUP_OLD = timedelta(days=7)
 BUILT = datetime(2026, 1, 1, tzinfo=UTC)  # a clock before this was never set
 
 
@@ -180,6 +183,43 @@ def _secrets(config: Config) -> Iterator[Finding]:
         yield Finding("keys", "ok", f"{config.keys} and the operator token are this user's alone")
 
 
+def _rotation(config: Config) -> Iterator[Finding]:
+    """How long the signing key should still serve."""
+    from connector.offline import key_made
+
+    try:
+        left = (key_made(config.keys) + timedelta(days=config.identity.key_days) - datetime.now(UTC)) / timedelta(days=1)
+    except SaltbridgeError:
+        return  # the check of keys says why
+    if left < ROTATE_SOON:
+        text = f"the signing key should be rotated within {left:.0f} days" if left > 0 else "the signing key should have been rotated"
+        yield Finding("rotation", "warning", text, "saltbridge peer card --next; a day later: saltbridge keys rotate")
+    else:
+        yield Finding("rotation", "ok", f"the signing key serves for {left:.0f} more days")
+
+
+def _running(config: Config) -> Iterator[Finding]:
+    """What the running node says of itself."""
+    told = _told(config, "/status")
+    if not isinstance(told, dict):
+        return
+    letters, oldest = told["outbox"]["letters"], told["outbox"]["oldest_seconds"]
+    if oldest > STUCK:
+        text = f"{letters} letters wait, the oldest for {duration(oldest)}"
+        yield Finding("outbox", "warning", text, "See who does not answer: saltbridge peer list, saltbridge peer ping NAME")
+    else:
+        yield Finding("outbox", "ok", f"{letters} letters wait" if letters else "nothing waits to be sent")
+    if told["blocked_peers"]:
+        text = f"blocked: {', '.join(told['blocked_peers'])}"
+        yield Finding("peers", "warning", text, "saltbridge peer show NAME says why")
+    kept = told["last_backup"]
+    if config.profile == "production" and config.database:
+        age = datetime.now(UTC) - datetime.fromisoformat(kept) if kept else None
+        late = age is None or age > BACKUP_OLD
+        text = f"last backup {duration(age.total_seconds())} ago" if age else "no backup on record"
+        yield Finding("backup", "warning" if late else "ok", text, "saltbridge backup FILE" if late else "")
+
+
 def _certificates(config: Config) -> Iterator[Finding]:
     for side in (config.dataspace, config.operator):
         certificate, key = config.path(side.tls_cert), config.path(side.tls_key)
@@ -198,6 +238,19 @@ def _certificates(config: Config) -> Iterator[Finding]:
         late = left < SOON
         text = f"{certificate} is valid to {own.ends:%Y-%m-%d}, {left.days} more days"
         yield Finding("tls", "warning" if late else "ok", text, "Renew it before then: peers would refuse to connect." if late else "")
+
+
+def _authorities(config: Config) -> Iterator[Finding]:
+    from connector.certificates import client_context
+
+    file = config.path(config.outbound.tls_ca)
+    try:
+        client_context(file)
+    except SaltbridgeError as error:
+        yield _failure("tls", error)
+    else:
+        if file is not None:
+            yield Finding("tls", "ok", f"{file} is trusted beside the system's authorities")
 
 
 def _ports(config: Config) -> Iterator[Finding]:
@@ -241,7 +294,7 @@ def _address(config: Config) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
-    _profile, _disk, _clock, _database, _secrets, _certificates, _ports, _address,
+    _profile, _disk, _clock, _database, _secrets, _rotation, _certificates, _authorities, _ports, _address, _running,
 )  # fmt: skip
 
 

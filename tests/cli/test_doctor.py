@@ -182,3 +182,19 @@ def test_a_certificate_is_told_with_the_days_it_has_left(
     _set("operator", f'tls_cert = "{chain}"\ntls_key = "{key}"')(home)
     [found] = [finding for finding in examine(home) if finding.check == "tls"]
     assert (found.outcome, said in found.text, fix in found.fix) == (outcome, True, True), found
+
+
+def test_a_key_near_its_end_and_broken_authorities_are_told(home: Path) -> None:
+    assert outcomes(home)["rotation"] == {"ok"}
+    _append(home, "[identity]\nkey_days = 20")
+    [found] = [finding for finding in examine(home) if finding.check == "rotation"]
+    assert found.outcome == "warning" and "within 20 days" in found.text and "keys rotate" in found.fix
+    (home / "ca.pem").write_text("nothing")
+    _set("outbound", 'tls_ca = "ca.pem"')(home)
+    [found] = [finding for finding in examine(home) if finding.check == "tls"]
+    assert found.outcome == "failed" and "ca.pem" in found.text and "tls_ca" in found.fix
+
+
+def _append(home: Path, text: str) -> None:
+    with (home / "saltbridge.toml").open("a") as file:
+        file.write(f"\n{text}\n")
