@@ -17,6 +17,7 @@ from connector.seal import seal, unseal
 from policies.errors import Invalid
 
 from . import offers
+from .whole import EXTENT, WHOLE
 
 SCAN = 10  # pages of assets looked at for one page of a filtered catalog
 
@@ -118,7 +119,8 @@ async def _dataset(world: World, tx: Transaction, caller: Caller, asset: Asset) 
 
 
 def _properties(asset: Asset) -> Json:
-    return dict(asset.properties)
+    """What filters and catalogs see of an asset; nothing private, and a plain one says what it is."""
+    return {**asset.properties, EXTENT: WHOLE} if asset.form == "plain" else dict(asset.properties)
 
 
 def _service(world: World) -> str:

@@ -18,10 +18,12 @@ from connector.errors import Denied, PeerUnreachable, SaltbridgeError, Unavailab
 from connector.ports import Ask, Flow, Transaction, World
 from connector.records import Asset, Json, Note, Secret
 from connector.seal import unseal
+from policies.operands import NS
 
 from .conversation import transact
 from .release import Whole
 
+EXTENT = NS + "extent"
 WHOLE = "whole asset, no attribute grant"  # how a plain asset is marked wherever it is shown
 
 

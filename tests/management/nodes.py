@@ -185,18 +185,20 @@ def described(method: str, path: str, status: int, said: Any) -> list[str]:
     return [f"{error.message} at {error.instance_path}" for error in _validator(schema).iter_errors(said)]
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+def free_ports() -> tuple[int, int]:
+    """Two ports that nobody listened on a moment ago."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 async def start(folder: Path, name: str, stack: AsyncExitStack, *, plain: bool) -> End:
     home = folder / name
     networks = ["127.0.0.0/8", "::1/128"]
+    port, operator = free_ports()
     await asyncio.to_thread(
-        make, home, name=name, port=free_port(), operator_port=free_port(), allow_private=networks, profile="demo"
+        make, home, name=name, port=port, operator_port=operator, allow_private=networks, profile="demo"
     )  # fmt: skip
     environ = {"STORE__SYNCHRONOUS": "NORMAL", "DATAPLANE__PLAIN_ASSETS": str(plain).lower()}
     built = node.build(config.load(home, {f"SALTBRIDGE_{key}": value for key, value in environ.items()}))
@@ -207,7 +209,7 @@ async def start(folder: Path, name: str, stack: AsyncExitStack, *, plain: bool) 
 
 async def serve(stack: AsyncExitStack) -> Source:
     """The source: it answers in JSON what it was asked, or as `?status=` says; below /slow it waits in the middle."""
-    found = Source(f"http://127.0.0.1:{free_port()}")
+    found = Source(f"http://127.0.0.1:{free_ports()[0]}")
 
     async def answer(request: web.Request) -> web.StreamResponse:
         found.asked.append((request.method, request.path_qs, await request.read(), dict(request.headers)))

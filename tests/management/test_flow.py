@@ -23,7 +23,7 @@ async def notes(two: Two, event: str) -> list[AuditEntry]:
 async def test_a_plain_asset_goes_from_the_catalog_to_the_bytes(two: Two) -> None:
     await two.offers("bp-1", **PROXY)
     [dataset] = await two.browses()
-    assert dataset["@id"] == "bp-1"
+    assert dataset["@id"] == "bp-1" and dataset["https://w3id.org/saltbridge/v1/extent"] == WHOLE
     agreed = await two.negotiates(dataset)
     assert agreed["state"] == "FINALIZED" and agreed["type"] == "CONSUMER" and agreed["correlationId"]
     started = await two.transfers(agreed["contractAgreementId"])

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
+from connector.exchange.whole import EXTENT
 from connector.operate import assets
 from connector.ports import World
 from connector.protocol.vocabulary import EDC_NS
@@ -15,7 +16,6 @@ from . import query, shapes
 from .jsonld import Node, literal, plain, read, secret
 
 BASE = "/management/v3/assets"
-SEALED = "https://w3id.org/saltbridge/v1/sealed"  # names of the address's fields that are kept and not shown
 
 
 def routes(world: World) -> list[web.RouteDef]:
@@ -50,7 +50,7 @@ def routes(world: World) -> list[web.RouteDef]:
     ]
 
 
-SHOWN = ("@id", "@type", "properties", "privateProperties", "dataAddress", "createdAt", shapes.EXTENT)
+SHOWN = ("@id", "@type", "properties", "privateProperties", "dataAddress", "createdAt", EXTENT)
 
 
 def _wish(node: Node, *, known: bool = False) -> assets.Wish:

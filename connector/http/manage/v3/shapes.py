@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from connector.exchange.whole import WHOLE
+from connector.exchange.whole import EXTENT, WHOLE
 from connector.http.doorway import JSON, TEXT
 from connector.operate.assets import shown_address
 from connector.protocol.contexts import PREFIXES
@@ -22,7 +22,6 @@ from policies.operands import NS, wire_name
 CONTEXT: Json = {"@vocab": EDC_NS, "edc": EDC_NS, "odrl": PREFIXES["odrl"]}
 CATALOG_CONTEXT = [DSP_CONTEXT, EDC_CONTEXT]
 PROTOCOL = "dataspace-protocol-http:2025-1"
-EXTENT = NS + "extent"  # how much a contract grants, where it is all of it
 RETIRED = NS + "retired"
 
 # Our states before the first acknowledgement, as EDC calls them.
