@@ -10,7 +10,7 @@ import pytest
 from connector.errors import Misconfigured, Unavailable
 from connector.exchange import transfer
 from connector.operate import audit, contracts
-from connector.records import Agreement, Negotiation
+from connector.records import Agreement
 from connector.storage.chain import verify
 from connector.storage.postgres import PostgresStore
 
@@ -75,8 +75,7 @@ async def test_a_negotiation_survives_an_outage_of_the_providers_database(shared
                 break
             assert ended.place.state != "TERMINATED", ended.place
             await asyncio.sleep(0.05)
-    theirs: Negotiation = await maker.negotiation(ended.peer_pid)
-    assert theirs.place.state == "FINALIZED"
+    await maker.negotiation_is(ended.peer_pid, "FINALIZED")
 
 
 async def test_a_node_whose_database_is_not_there_does_not_start_and_says_why(stage: Stage) -> None:
