@@ -126,6 +126,17 @@ async def wanted(world: World, tx: Transaction, talk: Talk, process: Any) -> Mov
     return await talk.decide(world, tx, process)
 
 
+async def next_move(world: World, tx: Transaction, talk: Talk, process: Any) -> tuple[str, ...]:
+    """Decide what their message leads to in the commit that keeps it; the letter that follows waits until they have our answer.
+
+    One commit instead of two.  It counts as in flight from here on, as what a decider wants always does from its commit on.
+    """
+    if process.place.waiting:
+        return ()  # what is in flight asks again when it is answered
+    letter = await follow(world, tx, talk, process, await wanted(world, tx, talk, process))
+    return (letter.id,) if letter else ()
+
+
 async def follow(world: World, tx: Transaction, talk: Talk, process: Any, move: Move) -> Letter | None:
     """Do what is wanted; the letter it leads to is in flight and ours."""
     if move.decision is not None:

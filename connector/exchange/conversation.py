@@ -184,7 +184,7 @@ def _legal_alone(talk: Talk, before: Position, message: Spoken) -> bool:
 
 
 def turn(world: World, talk: Talk, process: Negotiation | Transfer) -> Letter:
-    """The letter that asks our decider, once the answer of the message that caused it is out."""
+    """The letter that asks our decider for the next move, where it is not asked at once (`answers.next_move`)."""
     now = world.clock.now()
     return Letter(
         id=_letter_id(), process_kind=talk.name, process=process.id, purpose="turn", posted=now, due=now

@@ -23,7 +23,7 @@ from policies.errors import Invalid
 from policies.odrl import parse_policy
 from policies.terms import purposes_of
 
-from . import compose, offers
+from . import answers, compose, offers
 from .conversation import (
     Outcome,
     Talk,
@@ -94,9 +94,7 @@ async def _open(world: World, tx: Transaction, caller: Caller, message: Negotiat
         raise Illegal("This message opens nothing.")
     kept = await keep(world, tx, TALK, None, heard, step_in(world, heard, message, len(wire.write(message))))
     tx.put(Opening(id=f"{TALK.name}|{caller.participant}|{theirs}", process=kept.id, digest=wire.content_digest(message)))
-    letter = turn(world, TALK, kept)
-    tx.post(letter)
-    return Outcome(ack(kept), created=True, letters=(letter.id,))
+    return Outcome(ack(kept), created=True, letters=await answers.next_move(world, tx, TALK, kept))
 
 
 async def _requested(world: World, tx: Transaction, caller: Caller, message: ContractRequest, address: str) -> Negotiation:
@@ -139,9 +137,7 @@ async def _continue(world: World, tx: Transaction, caller: Caller, message: Nego
     kept = await keep(world, tx, TALK, process, heard, step_in(world, heard, message, len(wire.write(message))))
     if is_final(TALK, kept):
         return Outcome(ack(kept), created=False)
-    letter = turn(world, TALK, kept)
-    tx.post(letter)
-    return Outcome(ack(kept), created=False, letters=(letter.id,))
+    return Outcome(ack(kept), created=False, letters=await answers.next_move(world, tx, TALK, kept))
 
 
 def _apply(process: Negotiation, message: NegotiationMessage) -> Negotiation:

@@ -22,7 +22,7 @@ from connector.protocol.transfer import State as S
 from connector.protocol.vocabulary import HTTP_PULL
 from connector.records import Agreement, Json, Negotiation, Note, Opening, Peer, Place, Transfer
 
-from . import compose, negotiate
+from . import answers, compose, negotiate
 from .conversation import (
     Outcome,
     Talk,
@@ -39,7 +39,6 @@ from .conversation import (
     say,
     step_in,
     transact,
-    turn,
 )
 from .conversation import at as place_at
 from .decide import decide_transfer
@@ -99,9 +98,7 @@ async def _open(world: World, tx: Transaction, caller: Caller, message: Transfer
         raise Illegal("This message opens nothing.")
     kept = await keep(world, tx, TALK, None, heard, step_in(world, heard, message, len(wire.write(message))))
     tx.put(Opening(id=f"{TALK.name}|{caller.participant}|{message.consumer_pid}", process=kept.id, digest=wire.content_digest(message)))
-    letter = turn(world, TALK, kept)
-    tx.post(letter)
-    return Outcome(ack(kept), created=True, letters=(letter.id,))
+    return Outcome(ack(kept), created=True, letters=await answers.next_move(world, tx, TALK, kept))
 
 
 async def _agreement_for(world: World, tx: Transaction, caller: Caller, message: TransferRequest) -> Agreement:
@@ -141,9 +138,7 @@ async def _continue(world: World, tx: Transaction, caller: Caller, message: Tran
     kept = await keep(world, tx, TALK, process, heard, step_in(world, heard, message, len(wire.write(message))))
     if is_final(TALK, kept):
         return Outcome(ack(kept), created=False)
-    letter = turn(world, TALK, kept)
-    tx.post(letter)
-    return Outcome(ack(kept), created=False, letters=(letter.id,))
+    return Outcome(ack(kept), created=False, letters=await answers.next_move(world, tx, TALK, kept))
 
 
 def _started(process: Transfer, heard: Transfer, message: TransferStart) -> Transfer:

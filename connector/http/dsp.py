@@ -149,8 +149,7 @@ async def _receive(call: Call, receive: Callable[..., Awaitable[Outcome]]) -> we
         await response.write_eof()
     finally:
         # Also when the caller hung up: the message is applied, and what it caused must go on.
-        if outcome.letters:
-            await call.world.store.release(outcome.letters)
+        await call.world.store.release(outcome.letters)
     return response
 
 
