@@ -30,7 +30,10 @@ def _alike(value: Any) -> bool:
     if kind is str or kind is bool or value is None:
         return True
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _alike(item) for key, item in value.items())
+        for key, item in value.items():
+            if type(key) is not str or not key.isascii() or not (type(item) is str or _alike(item)):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(_alike, value))
     return kind is int and -_LARGEST <= value <= _LARGEST

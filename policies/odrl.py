@@ -181,7 +181,8 @@ def spelled(condition: Condition) -> str:
     else:
         right = condition.right if isinstance(condition.right, str) else "[" + ", ".join(condition.right[:16]) + "]"
         line = f"{short(condition.left)} {condition.operator} {right}"
-    line = "".join(letter if letter.isprintable() else "?" for letter in line)
+    if not line.isprintable():
+        line = "".join(letter if letter.isprintable() else "?" for letter in line)
     return line if len(line) <= 200 else line[:197] + "..."
 
 

@@ -163,9 +163,9 @@ def hear(talk: Talk, process: P, message: Spoken) -> P | None:
             code=CROSSED if _legal_alone(talk, before, message) and before.sent else "",
         ) from error
     crossed = process.place.crossed or _crosses(talk, before, after, message)
-    place = at(process.place, after, heard=(*process.place.heard, digest)[-HEARD:], by="peer", crossed=crossed)
+    heard = (*process.place.heard, digest)[-HEARD:]
     code, reason = getattr(message, "code", ""), getattr(message, "reason", ())  # what was said before is over, ours too
-    return replace(process, place=replace(place, code=code, reason=reason))
+    return replace(process, place=at(process.place, after, heard=heard, by="peer", crossed=crossed, code=code, reason=reason))
 
 
 def _crosses(talk: Talk, before: Position, after: Position, message: Spoken) -> bool:

@@ -212,6 +212,8 @@ def check_entity(request: web.Request, limit: int, types: Sequence[str]) -> None
 
 async def read_body(request: web.Request) -> bytes:
     """The whole body, at most the application's limit, within a minute."""
+    if request.content.is_eof():
+        return await request.read()  # it is here already, as short messages nearly always are
     try:
         async with asyncio.timeout(READ_SECONDS):
             return await request.read()

@@ -99,8 +99,7 @@ class Outbound:
             async with asyncio.timeout(self._timeout):
                 async with session.request(method, url, headers=headers, data=body, allow_redirects=False) as response:
                     content = await self._content(response)
-                    names = {name.lower() for name in response.headers}
-                    return Answer(response.status, content, {name: ", ".join(response.headers.getall(name)) for name in names})
+                    return Answer(response.status, content, _told(response))
         except _TROUBLES as error:
             raise self._explained(address, error) from error
 
@@ -120,9 +119,7 @@ class Outbound:
         except _TROUBLES as error:
             raise self._explained(address, error) from error
         try:
-            names = {name.lower() for name in response.headers}
-            told = {name: ", ".join(response.headers.getall(name)) for name in names}
-            yield Stream(response.status, told, self._pieces(address, response))
+            yield Stream(response.status, _told(response), self._pieces(address, response))
         finally:
             response.close()
 
@@ -175,6 +172,8 @@ class Outbound:
         )
 
     async def _content(self, response: aiohttp.ClientResponse) -> bytes:
+        if "Content-Encoding" not in response.headers and 0 <= (response.content_length or -1) <= self._max_bytes:
+            return await response.read()  # it says how short it is, and HTTP holds it to that
         content = bytearray()
         async for piece in _inflated(response):
             content += piece
@@ -259,6 +258,15 @@ def _plain(address: IP) -> IP:
 
 
 # --- what came back ------------------------------------------------------------------------------
+
+
+def _told(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """The headers by lower-case name, several of one name in one line."""
+    told: dict[str, str] = {}
+    for name, value in response.headers.items():
+        known = name.lower()
+        told[known] = f"{told[known]}, {value}" if known in told else value
+    return told
 
 
 async def _inflated(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

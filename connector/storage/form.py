@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -17,18 +19,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-_adapters: dict[type[Any], TypeAdapter[Any]] = {}  # one per class of records: making one is slow, using one is not
-
-
+@cache  # one per class of records: making one is slow, using one is not
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    if kind not in _adapters:
-        _adapters[kind] = TypeAdapter(kind)
-    return _adapters[kind]
+    return TypeAdapter(kind)
+
+
+@cache
+def _writer(kind: type[Any]) -> Callable[[object], bytes]:
+    return _adapter(kind).serializer.to_json
 
 
 def dump(record: object) -> str:
     """The JSON text of a record or letter; ValueError for text that is not valid Unicode."""
-    return _adapter(type(record)).dump_json(record).decode()
+    return _writer(type(record))(record).decode()
 
 
 def load(kind: type[T], body: str) -> T:
