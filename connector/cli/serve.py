@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
+import socket
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -58,11 +61,22 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
                 operator=config.operator.listen,
                 seconds=round(seconds, 3),
             )
+        _tell_supervisor("READY=1")
         await stop.wait()
+        _tell_supervisor("STOPPING=1")
         log.event("stopping")
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # who asks twice does not want to wait
     log.event("stopped")
+
+
+def _tell_supervisor(state: str) -> None:
+    """Say it to systemd, where it asked (`Type=notify`): one datagram to the socket it names; see sd_notify(3)."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.sendto(state.encode(), f"\0{address[1:]}" if address.startswith("@") else address)
 
 
 def lines(config: Config, seconds: float, last_backup: str = "") -> list[str]:

@@ -79,6 +79,18 @@ def test_it_starts_answers_and_stops_gracefully(home: Path, start: Start, stop: 
     assert log.rstrip().endswith("stopped") and "Traceback" not in log and read_token(config) not in log
 
 
+def test_a_supervisor_is_told_when_it_is_ready_and_when_it_stops(tmp_path: Path, start: Start) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(20)
+        process = start(NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert systemd.recv(100) == b"READY=1"
+        process.send_signal(signal.SIGTERM)
+        assert systemd.recv(100) == b"STOPPING=1"
+    process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
 def test_its_log_is_one_json_object_per_line_when_asked(home: Path, start: Start) -> None:
     process = start("--log", "json")
     assert process.stderr
