@@ -17,6 +17,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         stage = Stage(tmp_path, stack)
         yield stage
+        await stage.rests()
     for end in stage.ends:
         assert end.wire.faults() == []
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import random
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,6 +18,7 @@ from typing import Any, TypeVar
 
 from connector import config, node
 from connector.cli.init import make
+from connector.errors import Misconfigured
 from connector.exchange import transfer
 from connector.http.outbound import Outbound
 from connector.identity import static
@@ -214,11 +217,14 @@ def sample() -> Batch:
 
 
 def free_ports() -> tuple[int, int]:
-    """Two ports that nobody listened on a moment ago."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    """Two ports that nobody listens on, below those that the system gives to outgoing calls."""
+    found: list[int] = []
+    while len(found) < 2:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found[0], found[1]
 
 
 @dataclass
@@ -234,17 +240,26 @@ class Stage:
         self, name: str, *, decider: Decider | None = None, settings: Mapping[str, str] | None = None, timeout: float = 10.0
     ) -> End:
         """A node of this name; `settings` are environment variables without their prefix."""
-        home = self.folder / name
-        port, operator = free_ports()
-        await asyncio.to_thread(
-            make, home, name=name, port=port, operator_port=operator, allow_private=["127.0.0.0/8", "::1/128"], profile="demo"
-        )
         environ = {"STORE__SYNCHRONOUS": "NORMAL", "OUTBOUND__TIMEOUT": str(timeout), **(settings or {})}
+        while True:
+            try:
+                end = await self._started(name, environ, decider)
+                break
+            except Misconfigured as error:
+                if error.code != "port.taken":  # by another test, since we looked
+                    raise
+        self.ends.append(end)
+        return end
+
+    async def _started(self, name: str, environ: Mapping[str, str], decider: Decider | None) -> End:
+        home = self.folder / f"{name}-{secrets.token_hex(4)}"
+        port, operator = free_ports()
+        networks = ["127.0.0.0/8", "::1/128"]
+        await asyncio.to_thread(make, home, name=name, port=port, operator_port=operator, allow_private=networks, profile="demo")
         read = config.load(home, {f"SALTBRIDGE_{key}": value for key, value in environ.items()})
         end = End(name, node.build(read, decider=decider, clock=self.clock))
         end.node.dataspace.middlewares.insert(0, end.wire.middleware())
         await self.stack.enter_async_context(node.running(end.node))
-        self.ends.append(end)
         return end
 
     async def passes(self, **span: float) -> None:
@@ -252,6 +267,13 @@ class Stage:
         self.clock.ahead += timedelta(**span)
         for end in self.ends:
             await end.looks()
+
+    async def rests(self) -> None:
+        """Take up no letter any more and let what is being sent arrive: nobody calls a node that is going down."""
+        self.clock.ahead = timedelta(days=-10_000)
+        sending = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == "_serve"]
+        if sending:
+            await asyncio.wait(sending, timeout=1.0)
 
 
 @dataclass(frozen=True)

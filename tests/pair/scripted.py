@@ -54,6 +54,7 @@ class Call:
     path: str
     body: Json
     token: str
+    at: float  # seconds of the loop's clock
 
     @property
     def type(self) -> str:
@@ -100,7 +101,8 @@ class Scripted:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = json.loads(await request.read() or b"{}")
-        self.calls.append(Call(request.method, request.path, body, request.headers.get("Authorization", "")))
+        token, now = request.headers.get("Authorization", ""), asyncio.get_running_loop().time()
+        self.calls.append(Call(request.method, request.path, body, token, now))
         self.came.set()
         if request.method == "GET":
             return self._state(request)

@@ -159,6 +159,8 @@ async def test_retry_after_is_followed_within_reason(scene: Scene, asked: str, l
         assert low < (letter.due - scene.stage.clock.now()).total_seconds() <= high
         await scene.waits(letter)
     await scene.end.negotiation_is(pid, "REQUESTED")
+    first, second = scene.peer.calls
+    assert high > 1 or second.at - first.at > 0.15, "never at once, whatever they ask"
 
 
 async def test_the_operator_sees_attempts_and_the_last_error(scene: Scene) -> None:

@@ -16,6 +16,7 @@ from connector.records import Agreement, Json, Negotiation
 
 from .nodes import DISMANTLING, FIRST, Pair, Stage
 from .terms import GRANT, LONGER, OTHERS, PURPOSE, SHORTER, only
+from .wire import SCHEMAS, Exchange, Recorder
 
 REQUEST, OFFER, AGREEMENT, VERIFICATION, TERMINATION = (
     "ContractRequestMessage", "ContractOfferMessage", "ContractAgreementMessage", "ContractAgreementVerificationMessage",
@@ -306,3 +307,17 @@ async def test_an_agreement_id_that_is_in_use_is_refused(stage: Stage) -> None:
     await maker.negotiation_is(ours.peer_pid, "TERMINATED")
     [agreed] = await recycler.every(Agreement)
     assert agreed.state == "FINALIZED"
+
+
+# --- the net itself ------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not SCHEMAS.is_dir(), reason=f"the schemas of DSP 2025-1 are not here: {SCHEMAS}")
+def test_a_message_that_the_standard_forbids_would_be_noticed() -> None:
+    bad = b'{"@context": ["https://w3id.org/dspace/2025/1/context.jsonld"], "@type": "ContractAgreementVerificationMessage"}'
+    recorder = Recorder([Exchange("POST", "/x", bad, 200, b""), Exchange("POST", "/y", b"", 400, b'{"@type": "OddError"}')])
+    faults = recorder.faults()
+    assert any("consumerPid" in fault for fault in faults)
+    assert any("no schema for OddError" in fault for fault in faults)
+    recorder.by_hand.add(bad)
+    assert not any("consumerPid" in fault for fault in recorder.faults())
