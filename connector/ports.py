@@ -186,8 +186,8 @@ class Flow:
 class Sources(Protocol):
     """The addresses behind plain assets, proxied; nothing of them is kept."""
 
-    def check(self, address: Mapping[str, Any], secrets: Iterable[str]) -> None:
-        """Malformed unless a data address can be served; `secrets` names the fields that are kept apart."""
+    def check(self, address: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
+        """Malformed unless a data address can be served; `secrets` are the fields that are kept apart."""
 
     def open(self, address: Mapping[str, Any], secrets: Mapping[str, str], ask: Ask) -> AbstractAsyncContextManager[Flow]:
         """Ask the source; Malformed, Hidden or Refused for what its address does not pass through, PeerUnreachable."""

@@ -6,7 +6,7 @@ through is refused and never silently left out.  The consumer's token stays here
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 
@@ -44,7 +44,7 @@ class HttpSources:
     def __init__(self, outbound: Streams) -> None:
         self._outbound = outbound
 
-    def check(self, address: Mapping[str, Any], secrets: Iterable[str]) -> None:
+    def check(self, address: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         """Malformed unless every field of the address is understood and its base can be called."""
         kept = set(secrets)
         if address.get("type") != TYPE:
@@ -62,6 +62,9 @@ class HttpSources:
         code = {"authCode"} & kept or {"secretName"} & set(address)
         if bool(address.get("authKey")) != bool(code):
             raise _wrong("authKey", "a header's name (authKey) and its value (authCode or secretName) go together")
+        for name, value in secrets.items():
+            if not value or any(char in value for char in "\r\n\0"):
+                raise _wrong(name[:80], "a value of one line is expected")
         for name in (*(each.removeprefix(_HEADER) for each in kept if each.startswith(_HEADER)), str(address.get("authKey") or "X")):
             if not _token(name) or name.lower() in ("host", "content-length", "transfer-encoding", "connection"):
                 raise _wrong(name[:80], "this cannot be the name of a header that is sent")

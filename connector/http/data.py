@@ -10,6 +10,7 @@ Under an agreement over a plain asset everything below /data goes to its source 
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ from connector.exchange import release, whole
 from connector.ports import Ask, World
 
 from .doorway import TEXT, read_body
+
+READER_SECONDS = 60.0  # that a consumer may take over one piece; a stuck one must not hold a source
 
 # A document is somebody else's file: it is saved, never shown, and may run nothing.
 HARMLESS = {"Content-Security-Policy": "sandbox; default-src 'none'", **TEXT}
@@ -56,8 +59,9 @@ async def _proxied(world: World, request: web.Request, permit: release.Whole) ->
             await response.prepare(request)
             try:
                 async for piece in body:
-                    await response.write(piece)
-            except (PeerUnreachable, ConnectionError) as error:
+                    async with asyncio.timeout(READER_SECONDS):
+                        await response.write(piece)
+            except (PeerUnreachable, ConnectionError, TimeoutError) as error:
                 # The status is out: only a broken connection can still say that this is not all.
                 log.event("source", asset=permit.asset.id, transfer=permit.transfer, error=str(error)[:500])
                 if request.transport is not None:

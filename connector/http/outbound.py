@@ -71,7 +71,7 @@ class Outbound:
         self._max_bytes = max_bytes
         self._tls = tls
         self._resolver = resolver
-        self._sessions: dict[tuple[str, bool], aiohttp.ClientSession] = {}
+        self._sessions: dict[tuple[str, bool, str], aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Outbound:
         return self
@@ -111,7 +111,8 @@ class Outbound:
 
         Raises as `call` does; PeerUnreachable also while the body is read.
         """
-        session = self._session(address, listed)
+        # Streams have connections of their own: however many wait for slow readers, messages to peers still go out.
+        session = self._session(address, listed, "stream")
         url = URL(f"{address.origin}{address.path}", encoded=True)
         try:
             async with asyncio.timeout(self._timeout):
@@ -140,7 +141,7 @@ class Outbound:
             return Denied(f"{address.origin} is not called.", str(refused), refused.next, code="address.refused")
         return _unreachable(address, error, self._timeout)
 
-    def _session(self, address: Address, listed: bool) -> aiohttp.ClientSession:
+    def _session(self, address: Address, listed: bool, lane: str = "call") -> aiohttp.ClientSession:
         """The session of a way out.  Ways never share connections: one that was allowed for a listed origin is no one else's."""
         way = (address.scheme, listed)
         if way not in _REACH:
@@ -155,9 +156,9 @@ class Outbound:
             raise Denied(f"{address.origin} is not called.", str(refused), refused.next, code="address.refused") from refused
         except ValueError:
             pass  # a name: checked when it is resolved
-        if way not in self._sessions:
-            self._sessions[way] = self._opened(guard)
-        return self._sessions[way]
+        if (*way, lane) not in self._sessions:
+            self._sessions[*way, lane] = self._opened(guard)
+        return self._sessions[*way, lane]
 
     def _opened(self, guard: _Guard) -> aiohttp.ClientSession:
         resolver = _GuardedResolver(guard, self._resolver or aiohttp.ThreadedResolver())

@@ -51,7 +51,7 @@ async def create(world: World, wish: Wish) -> Asset:
             raise Clash(f"There is an asset {id} already.", next="Update it, or choose another id.")
         return await _write(world, tx, replace(wish, id=id), None)
 
-    return await transact(world, work)
+    return await _settled(world, await transact(world, work))
 
 
 async def update(world: World, wish: Wish) -> Asset:
@@ -71,7 +71,7 @@ async def update(world: World, wish: Wish) -> Asset:
         allowed(world).check(wish.data_address, wish.secrets)
         return await _write(world, tx, wish, stored)
 
-    return await transact(world, work)
+    return await _settled(world, await transact(world, work))
 
 
 async def delete(world: World, id: str) -> None:
@@ -151,6 +151,19 @@ async def _write(world: World, tx: Transaction, wish: Wish, stored: Asset | None
     asset = replace(asset, definitions=await definitions.selecting(tx, asset))
     tx.note(Note(event="asset.changed", subject=asset.id, data={"form": "plain", "definitions": list(asset.definitions)}))
     return tx.put(asset)
+
+
+async def _settled(world: World, written: Asset) -> Asset:
+    """Look again once it is committed: a definition that was written at the same moment did not see it, and it not the definition."""
+
+    async def work(tx: Transaction) -> Asset:
+        stored = await tx.get(Asset, written.id)
+        if stored is None or stored.form != "plain":
+            return written
+        selected = await definitions.selecting(tx, stored)
+        return stored if selected == stored.definitions else tx.put(replace(stored, definitions=selected))
+
+    return await transact(world, work)
 
 
 def _title(wish: Wish) -> str:

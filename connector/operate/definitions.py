@@ -38,7 +38,7 @@ async def create(world: World, wish: Wish) -> ContractDefinition:
             raise Clash(f"There is a contract definition {wish.id} already.", next="Update it, or choose another id.")
         return await _write(world, tx, wish, None)
 
-    return await transact(world, work)
+    return await _settled(world, await transact(world, work))
 
 
 async def update(world: World, wish: Wish) -> ContractDefinition:
@@ -47,7 +47,7 @@ async def update(world: World, wish: Wish) -> ContractDefinition:
     async def work(tx: Transaction) -> ContractDefinition:
         return await _write(world, tx, wish, await _known(tx, wish.id))
 
-    return await transact(world, work)
+    return await _settled(world, await transact(world, work))
 
 
 async def delete(world: World, id: str) -> None:
@@ -115,6 +115,18 @@ async def _write(world: World, tx: Transaction, wish: Wish, stored: ContractDefi
     await policies.guard_pair(tx, written, world.clock.now())
     data = {"access_policy": wish.access_policy, "contract_policy": wish.contract_policy, "assets": selected}
     tx.note(Note(event="definition.changed", subject=wish.id, data=data))
+    return written
+
+
+async def _settled(world: World, written: ContractDefinition) -> ContractDefinition:
+    """Look again once it is committed: an asset that was written at the same moment did not see it, and it not the asset."""
+
+    async def work(tx: Transaction) -> None:
+        stored = await tx.get(ContractDefinition, written.id)
+        if stored is not None and await _materialise(tx, stored):
+            await policies.guard_pair(tx, stored, world.clock.now())
+
+    await transact(world, work)
     return written
 
 

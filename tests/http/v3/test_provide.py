@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ async def test_secrets_of_an_address_are_kept_sealed_and_never_shown(edc: Edc) -
         ({**ADDRESS, "baseUrl": "ftp://x"}, "dataAddress/baseUrl"),
         ({**ADDRESS, "authKey": "X-Key"}, "dataAddress/authKey"),
         ({**ADDRESS, "authKey": "X Key", "authCode": "c"}, "dataAddress/X Key"),
+        ({**ADDRESS, "header:X-Key": "two\r\nlines: x"}, "dataAddress/header:X-Key"),
         ({**ADDRESS, "proxyPath": "maybe"}, "dataAddress/proxyPath"),
         ({**ADDRESS, "method": "TRACE"}, "dataAddress/method"),
     ],
@@ -180,6 +182,15 @@ async def test_which_definition_selects_which_asset_is_known_whichever_is_writte
     assert (await stored(edc.world, "a")).definitions == ("all", "passports")
     assert (await edc.call("DELETE", "/v3/contractdefinitions/all"))[0] == 204
     assert (await stored(edc.world, "b")).definitions == ()
+
+
+async def test_assets_and_definitions_that_are_written_at_once_find_each_other(edc: Edc) -> None:
+    await edc.policy("p")
+    writes = [edc.asset(f"a-{number}") if number % 2 else edc.definition(f"d-{number}") for number in range(16)]
+    await asyncio.gather(*writes)
+    expected = tuple(sorted(f"d-{number}" for number in range(0, 16, 2)))
+    for number in range(1, 16, 2):
+        assert (await stored(edc.world, f"a-{number}")).definitions == expected
 
 
 async def test_a_definition_comes_back_as_it_was_sent(edc: Edc) -> None:
