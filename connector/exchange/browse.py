@@ -102,9 +102,12 @@ async def grant(world: World, caller: Caller, digest: str) -> bytes:
     """The canonical bytes of a grant, to whoever may see a dataset of it (grants.md 8)."""
     async with world.store.transaction() as tx:
         stored = await tx.get(Grant, digest)
-        for asset in await tx.find(Asset, grant=digest) if stored else []:
-            if await offers.seen(world, tx, caller, asset):
-                return stored.content.encode() if stored else b""
+        after = ""
+        while stored and (assets := await tx.find(Asset, grant=digest, after=after)):
+            after = assets[-1].id
+            for asset in assets:
+                if await offers.seen(world, tx, caller, asset):
+                    return stored.content.encode()
     raise Hidden("No such grant here.", "Ask for the catalog.")
 
 

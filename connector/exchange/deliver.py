@@ -38,12 +38,11 @@ async def run(world: World) -> None:
             free.release()
             try:
                 letters = await world.store.claim(world.clock.now(), AT_ONCE)
+                if not letters:
+                    await world.store.wait(world.clock.now())
             except SaltbridgeError as error:
                 log.warning("letters cannot be read why=%s", error)
                 await asyncio.sleep(STORE_PAUSE)
-                continue
-            if not letters:
-                await world.store.wait(world.clock.now())
                 continue
             for letter in letters:
                 await free.acquire()

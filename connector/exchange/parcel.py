@@ -25,6 +25,8 @@ from submodels.view import Redacted, at, part_json, parts_json
 from . import release
 from .conversation import transact
 
+ITEMS = 1000  # batteries that a manifest lists; it says when there are more
+
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
@@ -72,7 +74,8 @@ async def public(world: World, battery: str, path: tuple[str, ...] = ()) -> Parc
 async def _manifest(world: World, permit: release.Permit) -> Json:
     answer = release.manifest(world, permit)
     if any(path == "/digitalProductPassportId" for path in permit.grant.parts.get("metadata", ())):
-        answer["items"] = await release.batteries(world, permit)
+        items = await release.batteries(world, permit, limit=ITEMS + 1)
+        answer |= {"items": items[:ITEMS], "itemsComplete": len(items) <= ITEMS}
     return answer
 
 
