@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
@@ -19,19 +18,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-@cache  # one per class of records: making one is slow, using one is not
+# One per class of records: making one is slow, using one is not.
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+_writers: dict[type[Any], Callable[[object], bytes]] = {}
+
+
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-@cache
-def _writer(kind: type[Any]) -> Callable[[object], bytes]:
-    return _adapter(kind).serializer.to_json
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+        _writers[kind] = _adapters[kind].serializer.to_json
+    return _adapters[kind]
 
 
 def dump(record: object) -> str:
     """The JSON text of a record or letter; ValueError for text that is not valid Unicode."""
-    return _writer(type(record))(record).decode()
+    write = _writers.get(type(record)) or _adapter(type(record)).serializer.to_json
+    return write(record).decode()
 
 
 def load(kind: type[T], body: str) -> T:

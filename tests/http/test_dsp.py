@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientConnectionError, ClientSession, web
+from aiohttp.test_utils import TestClient, TestServer
 from yarl import URL
 
+from connector.exchange.decide import ProductDecider
 from connector.http import dsp
 from connector.http.app import dataspace_app, listen
 from connector.http.doorway import Family
 from connector.http.settings import Settings
-from connector.ports import World
+from connector.ports import Move, Transaction, World
+from connector.protocol.negotiation import Message
 from connector.records import Asset, ContractDefinition, Negotiation, PolicyDefinition
 
 from .conftest import CONTEXT, NIL, OTHER, PEER, ByName, Client, message, offer
@@ -185,10 +188,18 @@ async def test_doubled_and_trailing_slashes_are_forgiven(dataspace: Client, slip
     assert (await dataspace.session.post(url, data=opening(), headers=AUTH)).status == 201
 
 
-async def test_what_a_message_caused_is_let_go_once_it_is_answered(dataspace: Client, world: World) -> None:
-    await dataspace.post(f"{BASE}/negotiations/offers", data=opening(), headers=AUTH)
+class Accepting(ProductDecider):
+    """Takes every offer, so that each one causes a message of ours."""
+
+    async def negotiation(self, world: World, tx: Transaction, process: Negotiation) -> Move:
+        return Move(message=Message.ACCEPT)
+
+
+async def test_what_a_message_caused_is_let_go_once_it_is_answered(world: World, settings: Settings) -> None:
+    async with TestClient(TestServer(dataspace_app(replace(world, decider=Accepting()), settings))) as client:
+        await client.post(f"{BASE}/negotiations/offers", data=opening(), headers=AUTH)
     claimed = await world.store.claim(world.clock.now())
-    assert [letter.purpose for letter in claimed] == ["turn"]
+    assert [letter.message for letter in claimed] == [Message.ACCEPT]
 
 
 async def test_a_replayed_token_writes_nothing(dataspace: Client, world: World) -> None:
@@ -341,7 +352,8 @@ async def test_a_caller_that_hangs_up_still_gets_its_message_acted_on(
 ) -> None:
     """The message is applied before the answer is written: its letters must not wait for a lease to end."""
     cut = Cut()
-    runner = cut.runner = await listen(dataspace_app(replace(world, clock=cut), settings), "127.0.0.1", 0, setting="dataspace.listen")
+    app = dataspace_app(replace(world, clock=cut, decider=Accepting()), settings)
+    runner = cut.runner = await listen(app, "127.0.0.1", 0, setting="dataspace.listen")
     host, port = runner.addresses[0][:2]
     async with ClientSession() as session:
         with pytest.raises(ClientConnectionError):
@@ -349,6 +361,6 @@ async def test_a_caller_that_hangs_up_still_gets_its_message_acted_on(
     async with asyncio.timeout(20):
         while not (letters := await world.store.claim(world.clock.now())):
             await world.store.wait(world.clock.now())
-    assert [letter.purpose for letter in letters] == ["turn"]
+    assert [letter.message for letter in letters] == [Message.ACCEPT]
     await runner.cleanup()
     assert not [record for record in caplog.records if record.levelname == "ERROR"], "hanging up is no bug of ours"
