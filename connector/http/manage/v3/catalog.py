@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
 
-from catalog.criteria import Criterion
 from connector.operate import asking, catalogs
 from connector.ports import World
 from connector.protocol.vocabulary import EDC_NS
@@ -53,10 +50,5 @@ def _filter(spec: Node | None) -> list[Json]:
 
 def _page(datasets: list[Json], asked: query.Query) -> list[Json]:
     if asked.sort is not None or asked.descending:
-        sort: Criterion | None = asked.sort
-        datasets = sorted(datasets, key=lambda each: query.rank(sort, _facts(each)), reverse=asked.descending)
+        datasets = sorted(datasets, key=lambda each: query.rank(asked.sort, each), reverse=asked.descending)
     return datasets[asked.offset : asked.offset + asked.limit]
-
-
-def _facts(dataset: Json) -> dict[str, Any]:
-    return dataset
