@@ -114,6 +114,7 @@ HERE: Mapping[str, str] = {
     "policy.taken": "A policy of this name stands with other terms.",
     "view.expectation": "The view does not keep what is expected of it.",
     "view.public": "The public view cannot be narrower than the law.",
+    "view.unoffered": "The view is not on offer, so no terms say who would get it.",
     "view.unknown": "There is no such view.",
     # contracts and what they bring
     "agreement.over": "The agreement is over, so what it brought is closed.",
@@ -134,6 +135,9 @@ HERE: Mapping[str, str] = {
     "backup.keyless": "Neither the backup nor the home has the node's keys.",
     "backup.newer": "The backup was written by a newer release.",
     "backup.unreadable": "The file is no backup that can be restored.",
+    "certificate.early": "A certificate is not valid yet; the node does not start.",
+    "certificate.expired": "A certificate has expired; the node does not start.",
+    "certificate.unfit": "Certificate files cannot be used; the node does not start.",
     "config.invalid": "A setting does not fit; the node does not start.",
     "config.unknown": "A setting that does not exist.",
     "key.exposed": "A key file can be read by others.",

@@ -10,20 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from connector.codes import BETWEEN
 from connector.records import Note
 
 OTHER = "other"
 
-# The codes that end a conversation, suspend it or refuse a pull; a peer's own codes count as `other`.
-REASONS = frozenset({
-    "policy.action.other", "policy.constraint.false", "policy.constraint.never", "policy.constraint.unknown", "policy.declared",
-    "policy.default.no", "policy.duty.open", "policy.operand.unknown", "policy.profile.unknown", "policy.prohibited",
-    "policy.unreadable", "policy.yes", "terms.not.narrower", "terms.unreadable", "terms.wider",
-    "agreement.differs", "agreement.not.in.force", "agreement.retired", "agreement.unknown",
-    "grant.broken", "grant.mismatch", "grant.path", "offer.declined", "offer.withdrawn", "request.declined",
-    "operator.suspended", "operator.terminated", "peer.address", "peer.blocked", "peer.refused", "peer.unreachable",
-    "message.refused", "state.crossed", "transfer.not.started", "transfer.suspended",
-})  # fmt: skip
+REASONS = frozenset(BETWEEN)  # what we say ourselves; a peer's own codes count as `other`
 QUESTIONS = frozenset({"contract policy", "access policy", "agreed policy", "terms", "grant", "agreement", "transfer", "identity"})
 
 

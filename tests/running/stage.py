@@ -165,12 +165,19 @@ def sample() -> Batch:
     return read_folder(files)
 
 
+_given: set[int] = set()
+
+
 def free_ports() -> tuple[int, int]:
-    """Two ports that nobody listened on a moment ago."""
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    """Two ports that nobody listened on a moment ago, and that nobody was given here before."""
+    while True:
+        with socket.socket() as one, socket.socket() as other:
+            for each in (one, other):
+                each.bind(("127.0.0.1", 0))
+            found = one.getsockname()[1], other.getsockname()[1]
+        if not _given & set(found):
+            _given.update(found)
+            return found
 
 
 @dataclass
