@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -94,5 +95,7 @@ async def test_a_period_is_counted_from_the_agreement(holder: Holder) -> None:
         policy={"permission": [{"action": "use", "constraint": [period]}]},
         agreed=holder.clock.now() - timedelta(days=31),
         outcome="no",
+        code="policy.constraint.false",
     )
     assert audit.repeat(late)["same"]
+    assert not audit.repeat(replace(late, agreed=holder.clock.now() - timedelta(days=29)))["same"]
