@@ -12,10 +12,10 @@ A message that one of theirs has settled meanwhile (proved, or overruled) is owe
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import timedelta
 from typing import Any
 
+from connector import log
 from connector.errors import SaltbridgeError
 from connector.frozen import replace
 from connector.ports import Answer, Move, Transaction, World
@@ -35,7 +35,6 @@ RETRY = frozenset({409, 425, 429})
 ELSEWHERE = frozenset({401, 403, 404})  # the peer does not have this conversation, or not with us: it is not told of its end
 LOOKS = 3  # at the peer's state after a crossing: its own answer may still be on the way
 
-log = logging.getLogger("saltbridge.deliver")
 
 
 async def read(
@@ -187,7 +186,7 @@ async def again(world: World, talk: Talk, letter: Letter, said: str, answer: Ans
     asked = answer.headers.get("retry-after", "") if answer else ""
     if asked.isascii() and asked.isdigit():
         pause = min(LAST_RETRY, max(FIRST_RETRY, float(asked)))
-    log.info("retry process=%s message=%s attempts=%d said=%s", letter.process, letter.message, letter.attempts + 1, said[:200])
+    log.event("letter.retry", process=letter.process, message=letter.message, attempts=letter.attempts + 1, said=said[:200])
     await postpone(world, letter, said, pause)
     return None
 
@@ -276,7 +275,7 @@ async def _tell_once(world: World, talk: Talk, process: Any, reason: list[str]) 
             process.address, talk.path(process, kind), wire.write(message), process.peer, caller.origins if caller else ()
         )
     except SaltbridgeError as error:
-        log.info("termination not delivered process=%s why=%s", process.id, error.what)
+        log.event("termination.undelivered", process=process.id, peer=process.peer, why=error.what)
 
 
 # --- asking where the peer stands ----------------------------------------------------------------

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from connector import log
 from connector.errors import Illegal, PeerUnreachable, Refused, SaltbridgeError
 from connector.ports import Transaction, World
 from connector.protocol.machine import Side
@@ -26,7 +27,6 @@ AT_ONCE = 64  # conversations served side by side
 LEASE = timedelta(seconds=30)  # how long a first attempt may take before another process may take it up
 STORE_PAUSE = 1.0  # seconds to wait when the store does not serve
 
-log = logging.getLogger("saltbridge.deliver")
 
 
 async def run(world: World) -> None:
@@ -41,7 +41,7 @@ async def run(world: World) -> None:
                 if not letters:
                     await world.store.wait(world.clock.now())
             except SaltbridgeError as error:
-                log.warning("letters cannot be read why=%s", error)
+                log.event("letters.unread", logging.WARNING, why=error)
                 await asyncio.sleep(STORE_PAUSE)
                 continue
             for letter in letters:
@@ -55,9 +55,8 @@ async def _serve(world: World, letter: Letter, free: asyncio.Semaphore) -> None:
         while current is not None:
             current = await (_take_turn(world, current) if current.purpose == "turn" else _send(world, current))
             world.changes.tell(letter.process)
-    except Exception as error:
-        # One of the two places where everything is caught: a broken letter must not stop the others.
-        log.exception("letter failed letter=%s process=%s", letter.id, letter.process)
+    except Exception as error:  # noqa: BLE001 - one of the two places where everything is caught: a broken letter must not stop the others
+        log.failure("letter.failed", error, letter=letter.id, process=letter.process)
         await _shelve(world, current or letter, f"{type(error).__name__}: {error}")
     finally:
         free.release()
@@ -69,7 +68,7 @@ async def _shelve(world: World, letter: Letter, error: str) -> None:
         try:
             return await answers.postpone(world, letter, error)
         except SaltbridgeError as trouble:
-            log.warning("letter cannot be put off letter=%s why=%s", letter.id, trouble)
+            log.event("letter.kept", logging.WARNING, letter=letter.id, process=letter.process, why=trouble)
             await asyncio.sleep(STORE_PAUSE)
     return None
 

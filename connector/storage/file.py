@@ -10,11 +10,10 @@ import os
 import sqlite3
 from pathlib import Path
 
+from connector import log
 from connector.errors import Misconfigured, Unavailable
 
 from . import sql
-
-log = logging.getLogger("saltbridge.store")
 
 MEMORY = ":memory:"
 _SYNCHRONOUS = ("FULL", "NORMAL", "EXTRA")
@@ -131,7 +130,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: str, steps: list[tup
     """
     if steps and steps[0][0] > 1 and path != MEMORY:
         copy = _copy(connection, path, steps[0][0] - 1)
-        log.warning("schema database=%s from=%d to=%d backup=%s", path, steps[0][0] - 1, steps[-1][0], copy)
+        log.event("schema", logging.WARNING, database=path, was=steps[0][0] - 1, now=steps[-1][0], backup=copy)
     for number, text in steps:
         mark = f"INSERT INTO meta VALUES ('schema', '{number}') ON CONFLICT (name) DO UPDATE SET value = excluded.value;"  # noqa: S608 - an int
         try:

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from connector import log
 from connector.ports import Clock
 from connector.records import Letter
 
@@ -20,8 +21,6 @@ from .batch import Batch
 from .change import Under, first_free, free_at
 from .form import key_text, load, micros
 from .server import TROUBLES, Connection, Server, trouble
-
-log = logging.getLogger("saltbridge.store")
 
 NEVER = float("inf")
 _AGAIN = 5_000_000  # microseconds until the next look after one that failed
@@ -169,7 +168,7 @@ class Outbox:
             if len(letters) < limit:
                 await self._look()
         except server.Unavailable as error:
-            log.warning("outbox waits why=%s", error.why)
+            log.event("outbox.waits", logging.WARNING, why=error.why)
             self._next, self._known = now + _AGAIN, True
             return []
         return letters
@@ -194,7 +193,7 @@ class Outbox:
         try:
             rows = await self.rows("letter_release", ids=[key_text(id) for id in ids], holder=self.holder, channel=self.channel)
         except server.Unavailable as error:
-            log.warning("letters not released count=%d why=%s", len(ids), error.why)
+            log.event("letters.unreleased", logging.WARNING, count=len(ids), why=error.why)
         else:
             self._may_be_free(rows[0][0] if rows else None)
 

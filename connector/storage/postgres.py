@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from connector import log
 from connector.errors import SaltbridgeError, Unavailable
 from connector.ports import Clock, Transaction
 from connector.records import AuditEntry, Json, Letter, Note
@@ -29,8 +30,6 @@ from .server import TROUBLES, Server, misconfigured
 from .snapshots import Readers, Snapshot
 from .work import UnitOfWork, Work, nobody
 from .writers import LEFT, Writer
-
-log = logging.getLogger("saltbridge.store")
 
 PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
 FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0  # seconds between attempts to connect again
@@ -133,7 +132,7 @@ class PostgresStore:
         while True:
             await self._lost.wait()
             self._lost.clear()
-            log.warning("database lost database=%s", self._database)
+            log.event("database.lost", logging.WARNING, database=self._database)
             pause = FIRST_PAUSE
             while True:
                 try:
@@ -145,7 +144,7 @@ class PostgresStore:
                 except (*TROUBLES, SaltbridgeError):
                     await asyncio.sleep(pause)
                     pause = min(LAST_PAUSE, pause * 2)
-            log.warning("database back database=%s writer=%s", self._database, self.writer)
+            log.event("database.back", logging.WARNING, database=self._database, writer=self.writer)
             if not self._writer.kept_its_row:
                 await self._quote_or_later()
 

@@ -12,11 +12,10 @@ import asyncpg
 from asyncpg import exceptions as pg
 from asyncpg.connect_utils import SessionAttribute
 
+from connector import log
 from connector.errors import Misconfigured, Unavailable
 
 from . import sql
-
-log = logging.getLogger("saltbridge.store")
 
 Connection = asyncpg.Connection  # one session; never shared by two who wait at the same time
 TROUBLES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
@@ -157,7 +156,7 @@ async def bring_up_to_date(connection: Connection, server: Server) -> None:
                 "INSERT INTO meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", str(number)
             )
         if version != len(steps):
-            log.warning("schema database=%s from=%d to=%d", server, version, len(steps))
+            log.event("schema", logging.WARNING, database=server, was=version, now=len(steps))
 
 
 async def look(url: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -11,7 +12,7 @@ import pytest
 
 from connector import log
 from connector.errors import PeerRefused
-from connector.operate import contracts, offers, pulls
+from connector.operate import contracts, offers, pulls, transfers
 from connector.records import Agreement, Decision, Negotiation, Transfer
 
 from .stage import FIRST, MODEL, Pair
@@ -103,3 +104,13 @@ async def test_no_line_holds_a_token_a_fact_or_a_value_of_a_passport(pair: Pair,
         assert secret not in text
     for decision in await pair.maker.every(Decision):
         assert str(decision.facts) not in text
+
+
+async def test_what_a_peer_answered_is_quoted_and_found_by_its_process(pair: Pair, written: io.StringIO) -> None:
+    agreement = await pair.recycler.agrees(pair.maker)
+    await pair.stage.stop("maker")
+    asked = await transfers.request(pair.recycler.world, agreement.id)
+    deadline = asyncio.get_running_loop().time() + 10
+    while not (lines := grep(written, " letter.retry ", f"process={asked.id}")) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(0.02)
+    assert field(lines[0], "attempts") == "1" and 'said="' in lines[0]
