@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -34,6 +35,16 @@ def faults_of_what_nodes_write() -> Iterator[list[str]]:
         for module, name in _WRITERS if official.schemas() else ():
             patch.setattr(module, name, watched(getattr(module, name)))
         yield faults
+
+
+@pytest.fixture(autouse=True)
+def no_home_of_another_test() -> Iterator[None]:
+    """A command that was given --home leaves it in the environment of its process, which here is everybody's."""
+    before = os.environ.pop("SALTBRIDGE_HOME", None)
+    yield
+    os.environ.pop("SALTBRIDGE_HOME", None)
+    if before is not None:
+        os.environ["SALTBRIDGE_HOME"] = before
 
 
 @pytest.fixture(autouse=True)

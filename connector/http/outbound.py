@@ -246,11 +246,13 @@ class _GuardedResolver(AbstractResolver):
 
 
 def is_public(address: IP) -> bool:
-    """Whether an address belongs to the open internet, also after the IPv4 address inside it is looked at."""
+    """Whether an address belongs to the open internet.
+
+    One that tunnels to an IPv4 address (6to4, Teredo) is none: the libraries of two Pythons judge it differently.
+    """
     address = _plain(address)
     if isinstance(address, IPv6Address):
-        inside = [address.sixtofour, *(address.teredo or ())]
-        return address in _UNICAST6 and address.is_global and all(is_public(one) for one in inside if one is not None)
+        return address in _UNICAST6 and address.is_global and address.sixtofour is None and address.teredo is None
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 

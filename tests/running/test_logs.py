@@ -68,6 +68,7 @@ async def test_transfers_pulls_refusals_and_retirements_are_found_by_their_proce
     wish = pulls.Wish(peer="maker", what="dismantling", battery=FIRST)
     await pulls.pull(pair.recycler.world, wish)
     [transfer] = await pair.maker.every(Transfer)
+    await pair.maker.until(Transfer, transfer.id, lambda each: each.place.state == "COMPLETED")
     changes = grep(written, f"process={transfer.id}", " transfer.state ")
     assert [field(line, "state") for line in changes] == ["REQUESTED", "STARTED", "COMPLETED"]
     assert grep(written, f"process={transfer.id}", " pull ", f"peer={pair.recycler.id}", "elements=")

@@ -31,7 +31,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
 @pytest.fixture
 async def post(desk: Desk) -> AsyncIterator[Post]:
     """Says a message to the desk; the status it answers."""
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.5)) as client:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as client:
 
         async def post(name: str, slash: str = "", **changes: Any) -> int:
             kind = desk.kinds[name]
