@@ -17,7 +17,10 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 from policies.facts import Facts
 
+from .kept import Kept
 from .records import AuditEntry, Decision, Json, Keys, Letter, Negotiation, Note, Transfer
+
+VIEWS = 256  # passports through a grant, some hundred kilobytes each
 
 
 class Record(Protocol):
@@ -296,6 +299,7 @@ class World:
     limits: Limits = Limits()
     accept: frozenset[str] = frozenset()  # operands (IRIs) a consumer accepts without asking its operator
     sources: Sources | None = None  # None where plain assets are not allowed ([dataplane] plain_assets)
+    views: Kept[Any, Any] = field(default_factory=lambda: Kept(VIEWS))  # redacted passports at hand; `exchange.release` knows the keys
     extra: Mapping[str, Any] = field(default_factory=dict)  # for deciders that tests bring
 
 

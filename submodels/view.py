@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import cached_property
 from typing import Final
 
 from submodels.audience import Release
@@ -85,7 +86,7 @@ class Redacted:
     @property
     def withheld_by_class(self) -> Mapping[str, int]:
         """How many element paths (and documents) stayed behind, by class; `none` for what has no class."""
-        return self.tally.by_class() if self.tally else {}
+        return self.tally.by_class if self.tally else {}
 
 
 def select(passport: Passport, release: Release) -> Redacted:
@@ -167,6 +168,7 @@ class Tally:
         known = KINDS.get(kind)
         self.others[part, pointer, known.annex if known else (), reason, known.audience if known else None] += 1
 
+    @cached_property
     def by_class(self) -> Mapping[str, int]:
         counted = Counter(audience.value if audience else NONE for _, _, audience in self.kept)
         for part, _, _, _, audience in self.others:

@@ -13,7 +13,7 @@ from connector.canonical import canonical
 from connector.ports import Caller, Transaction, World, new_decision_id
 from connector.records import Decision, Json, Note
 from policies.errors import Invalid
-from policies.evaluate import Outcome, Reason, Verdict, evaluate
+from policies.evaluate import Outcome, Reason, Verdict, allows, evaluate
 from policies.facts import Facts
 from policies.odrl import parse_policy
 from policies.operands import GRANT, PARTICIPANT
@@ -37,6 +37,14 @@ def judge(policy: Json, facts: Facts, now: datetime, agreed: datetime | None = N
     except Invalid as error:
         reason = Reason(code="policy.unreadable", where=error.where, text=error.what, operand="")
         return Verdict(outcome=Outcome.NO, reasons=(reason,), duties=(), tree={"unreadable": error.what, "where": error.where})
+
+
+def allowed(policy: Json, facts: Facts, now: datetime, agreed: datetime | None = None) -> bool:
+    """`judge(...).allowed`, where nobody asks why."""
+    try:
+        return allows(parse_policy(policy), facts, now, agreed)
+    except Invalid:
+        return False
 
 
 def decision(

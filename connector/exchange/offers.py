@@ -16,12 +16,11 @@ from connector.errors import Hidden
 from connector.ports import Caller, Transaction, World
 from connector.records import Asset, ContractDefinition, Grant, Json, PolicyDefinition
 from policies.errors import Invalid
-from policies.evaluate import allows
 from policies.odrl import Policy, parse_policy
 from submodels.audience import beyond_public
 from submodels.grant import parse_grant
 
-from .facts import gather
+from .facts import allowed, gather
 
 _ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -78,10 +77,7 @@ def _unguessable(access: Policy, contract: Policy) -> bool:
 
 def visible(world: World, caller: Caller, access: Json, grant: str) -> bool:
     """Whether the access policy lets this caller see the offer; always asked anew, of the facts and the clock as they are."""
-    try:
-        return allows(parse_policy(access), gather(caller, grant=grant), world.clock.now())
-    except Invalid:
-        return False
+    return allowed(access, gather(caller, grant=grant), world.clock.now())
 
 
 async def find(world: World, tx: Transaction, caller: Caller, offer_id: str) -> Standing:

@@ -30,9 +30,11 @@ from submodels.value import read_json
 from submodels.view import Redacted, select
 
 from .conversation import transact
-from .facts import decision, file, gather, judge, refusal
+from .facts import allowed, decision, file, gather, judge, refusal
 from .offers import scope_of
 from .retired import RETIRED, sentence
+
+PUBLISHED = "published"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +135,8 @@ async def _still_allowed(world: World, about: str, agreement: Agreement, grant: 
         await _deny(world, unknown, "Ask its operator.")
         return
     facts = gather(caller, grant=grant)
-    verdict = judge(agreement.policy, facts, now, agreement.signed)
-    if not verdict.allowed:
+    if not allowed(agreement.policy, facts, now, agreement.signed):
+        verdict = judge(agreement.policy, facts, now, agreement.signed)
         await _deny(
             world,
             decision(world, about, agreement.peer, "agreed policy", agreement.policy, facts, verdict, agreement.signed),
@@ -148,11 +150,27 @@ async def for_battery(world: World, permit: Permit, name: str) -> Redacted:
         battery = await find_battery(tx, name)
         if battery is None or not in_scope(permit.scope, battery.id, battery.model):
             raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
-        passport = await load(tx, battery, published=True)
-    if passport is None:
+        release = Release(battery=battery.id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
+        redacted = await _released(world, tx, battery, release)
+    if redacted is None:
         raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
-    release = Release(battery=battery.id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
-    return select(passport, release)
+    return redacted
+
+
+async def _released(world: World, tx: Transaction, battery: Battery, release: Release) -> Redacted | None:
+    """The published passport through a release; None when it is not published.
+
+    Kept at hand by what it depends on: every change of a layer or document writes the battery or the model anew (`revision`),
+    and a grant is its digest.  Whether it may leave is no part of it: that is asked at every pull, before.
+    """
+    model = await tx.get(Model, battery.model)
+    if model is None or model.status != PUBLISHED:
+        return None
+    key = (battery.id, battery.version, model.id, model.version, release.grant.digest)
+    kept: Redacted | None = world.views.get(key)
+    if kept is None and (passport := await load(tx, battery, published=True)) is not None:
+        kept = world.views.hold(key, select(passport, release))
+    return kept
 
 
 async def batteries(world: World, permit: Permit, after: str = "", limit: int = 1000) -> list[str]:
@@ -193,10 +211,10 @@ async def public(world: World, name: str) -> Redacted:
     """The public view of a published passport: what the law shows to everyone."""
     async with world.store.transaction() as tx:
         battery = await find_battery(tx, name)
-        passport = await load(tx, battery, published=True) if battery else None
-    if battery is None or passport is None:
+        redacted = await _released(world, tx, battery, public_release(battery.id)) if battery else None
+    if redacted is None:
         raise Hidden("No such passport here.")
-    return select(passport, public_release(battery.id))
+    return redacted
 
 
 async def preview(world: World, name: str, grant: AttributeGrant, receiver: str) -> Redacted:
@@ -236,7 +254,7 @@ async def find_battery(tx: Transaction, name: str) -> Battery | None:
 async def load(tx: Transaction, battery: Battery, *, published: bool) -> Passport | None:
     """The passport as it stands: item over model, part by part; None when it must be published and is not."""
     model = await tx.get(Model, battery.model)
-    if model is None or (published and model.status != "published"):
+    if model is None or (published and model.status != PUBLISHED):
         return None
     layers = await tx.find(Layer, owner=model.id) + await tx.find(Layer, owner=battery.id)
     parts = {}
