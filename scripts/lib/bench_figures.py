@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.lib import bench_pair
-from scripts.lib.bench_pair import BATTERY, VIEW, Pair, Stores
+from scripts.lib.bench_pair import BATTERY, LARGER_VIEW, VIEW, Pair, Stores
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ def _lost(nodes: Pair, ended: dict[str, str]) -> int:
 def catalog(plan: Plan, stores: Stores) -> Iterator[Figure]:
     small, middle, large = plan.datasets
     rates: dict[int, list[float]] = {}
-    with _folder() as folder, bench_pair.pair(Path(folder), stores, publish=False) as nodes:
+    with _folder() as folder, bench_pair.pair(Path(folder), stores, view="") as nodes:
         one, other = sorted(bench_pair.two_cores())[0], sorted(bench_pair.two_cores())[-1]
         nodes.pin({one}, {other})
         for size in plan.datasets:
@@ -192,8 +192,8 @@ def _pages(nodes: Pair, count: int, encoding: str = "") -> float:
 
 def pulls(plan: Plan, stores: Stores) -> Iterator[Figure]:
     rates, size = [], 0.0
-    with _folder() as folder, bench_pair.pair(Path(folder), stores) as nodes:
-        nodes.recycler.do("negotiate", count=1, at_once=1, view=VIEW)
+    with _folder() as folder, bench_pair.pair(Path(folder), stores, LARGER_VIEW) as nodes:
+        nodes.recycler.do("negotiate", count=1, at_once=1, view=LARGER_VIEW)
         nodes.recycler.do("start_transfer")
         one, other = sorted(bench_pair.two_cores())[0], sorted(bench_pair.two_cores())[-1]
         nodes.pin({one}, {other})

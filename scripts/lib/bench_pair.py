@@ -19,7 +19,8 @@ from connector.config import load
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "scripts" / "sample" / "EV-72"
-MODEL, BATTERY, VIEW = "EV-72", "EV-72.000017", "dismantling"
+MODEL, BATTERY = "EV-72", "EV-72.000017"
+VIEW, LARGER_VIEW = "dismantling", "supplier"  # some 6 and 20 kB
 READY_WITHIN = 30.0  # seconds
 Stores = Callable[[str], str]  # name of a node -> [store] url, "" for the home's own SQLite file
 
@@ -90,8 +91,8 @@ class Pair:
 
 
 @contextlib.contextmanager
-def pair(folder: Path, stores: Stores, publish: bool = True) -> Iterator[Pair]:
-    """A pair in a folder of its own, on ports that are free."""
+def pair(folder: Path, stores: Stores, view: str = VIEW) -> Iterator[Pair]:
+    """A pair in a folder of its own, on ports that are free; without a view nothing is published."""
     started: list[Process] = []
     cores = two_cores()
     try:
@@ -101,9 +102,9 @@ def pair(folder: Path, stores: Stores, publish: bool = True) -> Iterator[Pair]:
         cards = [each.do("card") for each in both.both]
         both.maker.do("trust", **cards[1], name="recycler", role="recycler")
         both.recycler.do("trust", **cards[0], name="maker")
-        if publish:
-            both.maker.do("publish", folder=str(SAMPLE), model=MODEL, view=VIEW, policy="recycler", until="2098-12-31")
-            both.recycler.do("look", view=VIEW)
+        if view:
+            both.maker.do("publish", folder=str(SAMPLE), model=MODEL, view=view, policy="recycler", until="2098-12-31")
+            both.recycler.do("look", view=view)
         yield both
     finally:
         for each in started:
