@@ -84,6 +84,12 @@ class Nodes:
         self.stops.pop(name)()
 
 
+@pytest.fixture(autouse=True)
+def _given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line keeps `--home` in the environment of its process; a test's is given back when it ends."""
+    monkeypatch.setenv("SALTBRIDGE_HOME", "")
+
+
 @pytest.fixture(scope="session")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
     """maker, recycler (vouched for) and stranger (known, without claims); the maker has published its sample and offers two views."""

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from aiohttp import ClientSession
 
 from connector import config, node
@@ -154,7 +155,8 @@ class Run:
 def types(home: Path, *words: str) -> Said:
     """A command as an operator types it."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        patch.setenv("SALTBRIDGE_HOME", "")  # the command line sets it; given back afterwards
         code = main(["--home", str(home), *words])
     return Said(code, out.getvalue(), err.getvalue())
 
