@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -50,6 +51,7 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with node.running(node.build(config)) as running:
+        settle()
         seconds = time.perf_counter() - started
         if banner:
             print("\n".join(lines(config, seconds, await node.last_backup(running))), flush=True)
@@ -68,6 +70,15 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # who asks twice does not want to wait
     log.event("stopped")
+
+
+def settle() -> None:
+    """What is there once a node is ready stays: the collector need not look at it again, nor at every seven hundredth new object.
+
+    Measured: some seven hundredths of the CPU time of a negotiation.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _tell_supervisor(state: str) -> None:

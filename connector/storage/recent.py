@@ -10,7 +10,7 @@ from typing import Any
 
 Place = tuple[str, str]  # kind and id
 
-MOST = 4096  # records; one of a conversation with its terms takes some six kilobytes
+MOST = 1024  # records: some ten kilobytes each, and every one is looked at by the garbage collector now and then
 WRITTEN_ONCE = frozenset({"step", "decision", "opening", "received", "document", "layer"})  # found by key, or hardly ever asked for
 
 

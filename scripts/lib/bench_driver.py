@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from connector import config, log, node
+from connector.cli.serve import settle
 from connector.exchange import negotiate, transfer
 from connector.identity import keys, static
 from connector.operate import catalogs, offers, passports, peers
@@ -174,6 +175,7 @@ async def serve(home: Path) -> None:
     orders = asyncio.StreamReader(limit=64 * 1024 * 1024)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     async with node.running(node.build(config.load(home))) as running:
+        settle()
         driver = Driver(running)
         _answer({"ready": running.world.me.id})
         while line := await orders.readline():
