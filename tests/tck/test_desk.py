@@ -22,7 +22,7 @@ async def desk(request: pytest.FixtureRequest) -> AsyncIterator[Desk]:
     [row] = [row for row in ROWS if row.id == request.param]
     desk = Desk(row)
     await desk.start()
-    desk.process = Process(row.subject, row.is_transfer, consumer=True, peer_pid="theirs", state="REQUESTED")
+    desk.process = Process(row.subject, row.is_transfer, consumer=True, offer_id="offer", peer_pid="theirs", state="REQUESTED")
     yield desk
     desk.close()
     await desk.stop()
