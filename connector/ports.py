@@ -21,6 +21,7 @@ from .kept import Kept
 from .records import AuditEntry, Decision, Json, Keys, Letter, Negotiation, Note, Transfer
 
 VIEWS = 256  # passports through a grant, some hundred kilobytes each
+PAGES = 2048  # pages of the catalog, packed: some six kilobytes each
 
 
 class Record(Protocol):
@@ -98,6 +99,9 @@ class Store(Protocol):
 
     async def wait(self, now: datetime) -> None:
         """Sleep until a letter may be due: woken by a release, or by the earliest due time or lease end."""
+
+    def generation(self, *kinds: type[Record]) -> int | None:
+        """A number that grows whenever a record of these kinds is written or removed; None where others write the data too."""
 
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]: ...
     async def chains(self) -> list[AuditEntry]:
@@ -299,6 +303,7 @@ class World:
     limits: Limits = Limits()
     accept: frozenset[str] = frozenset()  # operands (IRIs) a consumer accepts without asking its operator
     sources: Sources | None = None  # None where plain assets are not allowed ([dataplane] plain_assets)
+    pages: Kept[Any, Any] = field(default_factory=lambda: Kept(PAGES))  # the same of pages; `exchange.browse` knows the keys
     views: Kept[Any, Any] = field(default_factory=lambda: Kept(VIEWS))  # redacted passports at hand; `exchange.release` knows the keys
     extra: Mapping[str, Any] = field(default_factory=dict)  # for deciders that tests bring
 

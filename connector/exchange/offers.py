@@ -91,13 +91,15 @@ async def find(world: World, tx: Transaction, caller: Caller, offer_id: str) -> 
     return found
 
 
-async def seen(world: World, tx: Transaction, caller: Caller, asset: Asset) -> list[Standing]:
-    """The offers of one asset that this caller may see."""
+async def seen(
+    world: World, tx: Transaction, caller: Caller, asset: Asset, open: frozenset[str] | None = None
+) -> list[Standing]:
+    """The offers of one asset that this caller may see; `open` names the definitions that let it in, where that is known already."""
     offers = []
     for definition_id in asset.definitions:
         definition = await tx.get(ContractDefinition, definition_id)
         found = await standing(tx, definition, asset, world) if definition else None
-        if found and visible(world, caller, found.access, asset.grant):
+        if found and (visible(world, caller, found.access, asset.grant) if open is None else definition_id in open):
             offers.append(found)
     return offers
 

@@ -28,6 +28,7 @@ from .doorway import JSON, TEXT, VISIT, Family, read_body
 BASE = ("dsp", "2025-1")
 CURSOR = "continuationToken"
 GZIP_FROM = 1024  # bytes: below, the header costs more than it saves
+_VARIED = {**TEXT, "Vary": "Accept-Encoding"}
 
 Answer = Callable[["Call"], Awaitable[web.StreamResponse]]
 
@@ -95,25 +96,24 @@ def _find(method: str, steps: tuple[str, ...]) -> tuple[Route, str]:
 
 async def _catalog(call: Call) -> web.StreamResponse:
     message = wire.read(call.body, m.CatalogRequest, call.world.limits)
-    found, next, previous = await browse.catalog(call.world, call.caller, message, call.request.query.get(CURSOR, ""))
+    page, next = await browse.catalog(call.world, call.caller, message, call.request.query.get(CURSOR, ""))
     address = f"{call.world.me.dsp}/catalog/request?{CURSOR}="
-    pages = [(cursor, relation) for cursor, relation in ((next, "next"), (previous, "previous")) if cursor]
-    links = {"Link": ", ".join(f'<{address}{quote(cursor, safe="")}>; rel="{relation}"' for cursor, relation in pages)} if pages else {}
-    return _json(call.request, found, links)
+    links = {"Link": f'<{address}{quote(next, safe="")}>; rel="next"'} if next else {}
+    if _packs(call.request, page.size):
+        return web.Response(body=page.packed, content_type=JSON, headers={**_VARIED, **links, "Content-Encoding": "gzip"})
+    return web.Response(body=page.body, content_type=JSON, headers={**_VARIED, **links})
 
 
 async def _dataset(call: Call) -> web.StreamResponse:
-    return _json(call.request, await browse.dataset(call.world, call.caller, call.id), {})
+    body = wire.write_document(await browse.dataset(call.world, call.caller, call.id))
+    if _packs(call.request, len(body)):
+        return web.Response(body=gzip.compress(body, 6, mtime=0), content_type=JSON, headers={**_VARIED, "Content-Encoding": "gzip"})
+    return web.Response(body=body, content_type=JSON, headers=_VARIED)
 
 
-def _json(request: web.Request, value: dict[str, Any], headers: dict[str, str]) -> web.Response:
-    """A catalog answer, compressed where the caller takes it."""
-    body = wire.write_document(value)
-    headers = {**TEXT, **headers, "Vary": "Accept-Encoding"}
-    if len(body) >= GZIP_FROM and accepts_gzip(request.headers.getall("Accept-Encoding", [])):
-        body = gzip.compress(body, 6, mtime=0)
-        headers["Content-Encoding"] = "gzip"
-    return web.Response(body=body, content_type=JSON, headers=headers)
+def _packs(request: web.Request, size: int) -> bool:
+    """Is an answer of this size to be compressed for this caller?"""
+    return size >= GZIP_FROM and accepts_gzip(request.headers.getall("Accept-Encoding", []))
 
 
 def accepts_gzip(headers: Iterable[str]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from connector import log
 from connector.errors import SaltbridgeError, Unavailable
-from connector.ports import Clock, Transaction
+from connector.ports import Clock, Record, Transaction
 from connector.records import AuditEntry, Json, Letter, Note
 
 from . import server
@@ -245,6 +245,9 @@ class PostgresStore:
             raise server.trouble(error) from error
 
     # --- evidence
+
+    def generation(self, *kinds: type[Record]) -> int | None:
+        return None  # another process of this operator may write at any moment
 
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]:
         """Entries of a writer's chain (default: this process's own) with numbers after `after`."""

@@ -8,29 +8,27 @@ was read or written last is kept at hand (`recent`), and written through at the 
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import json
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
-from connector.ports import Clock, Conflict, Replayed, Transaction
+from connector.ports import Clock, Conflict, Record, Replayed, Transaction
 from connector.records import AuditEntry, Letter, Note
 
-from . import sql
 from .chain import Entry, link, stamp
 from .file import FileLock, open_file, trouble
 from .form import Row, instant, key_rows, load, micros
 from .recent import Recent
 from .schedule import Schedule
+from .sqlite_reader import TEXTS, SqliteReader
 from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work, nobody
 
-_TEXTS = {name: query.text for name, query in sql.load().items()}
 _PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
 
 
@@ -66,8 +64,9 @@ class SqliteStore:
         self._woken = asyncio.Event()
         self._sleeps_until: float = float("-inf")  # when the sleeper in `wait` looks again by itself
         self._purged = 0
-        self._reader = _Reader(connection)
+        self._reader = SqliteReader(connection)
         self._recent = Recent()
+        self._generations: Counter[str] = Counter()
         self.writer = self._reader.value("meta_get", name="audit.writer") or self._named(writer)
         self._head: tuple[int, str] = self._reader.row("audit_head", writer=self.writer) or (0, "")
         self._schedule = Schedule(self._reader.rows("letter_due"))
@@ -165,6 +164,7 @@ class SqliteStore:
 
     def _remember(self, work: Work) -> None:
         for write in work.writes:
+            self._generations[write.kind.kind] += 1
             if isinstance(write, Put):
                 self._recent.hold((write.kind.kind, write.id), write.record)
             else:
@@ -190,7 +190,7 @@ class SqliteStore:
 
     def _change_keys(self, statement: str, kind: str, id: str, rows: frozenset[Row]) -> None:
         values = [{"kind": kind, "name": name, "value": value, "id": id} for name, value in rows]
-        self._connection.executemany(_TEXTS[statement], values)
+        self._connection.executemany(TEXTS[statement], values)
 
     def _rows_of(self, kind: type[Any], id: str) -> frozenset[Row]:
         body = self._reader.value("record_get", kind=kind.kind, id=id)
@@ -221,7 +221,7 @@ class SqliteStore:
             self._purged = now
 
     def _change(self, statement: str, /, **values: Any) -> int:
-        return self._connection.execute(_TEXTS[statement], values).rowcount
+        return self._connection.execute(TEXTS[statement], values).rowcount
 
     def _named(self, writer: str) -> str:
         chosen = writer or f"w-{secrets.token_hex(6)}"
@@ -294,6 +294,9 @@ class SqliteStore:
             found += page
         return found
 
+    def generation(self, *kinds: type[Record]) -> int | None:
+        return sum(self._generations[kind.kind] for kind in kinds)
+
     async def outbox(self) -> tuple[int, datetime | None]:
         total, oldest = self._reader.row("letter_total", now=micros(self._clock.now())) or (0, None)
         return total, None if oldest is None else instant(oldest)
@@ -327,71 +330,3 @@ class _Transaction:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None and not self._unit.work.empty():
             await self._write(self._unit.work)
-
-
-class _Reader:
-    """`work.Reader` on the connection; none of its methods ever gives the loop away."""
-
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
-
-    def rows(self, statement: str, /, **values: Any) -> list[Any]:
-        try:
-            return self._connection.execute(_TEXTS[statement], values).fetchall()
-        except sqlite3.Error as error:
-            raise trouble(error) from error
-
-    def row(self, statement: str, /, **values: Any) -> Any:
-        found = self.rows(statement, **values)
-        return found[0] if found else None
-
-    def value(self, statement: str, /, **values: Any) -> Any:
-        found = self.rows(statement, **values)
-        return found[0][0] if found else None
-
-    async def get(self, kind: str, id: str) -> str | None:
-        body: str | None = self.value("record_get", kind=kind, id=id)
-        return body
-
-    async def find(self, kind: str, keys: Mapping[str, str], low: str, high: str, limit: int) -> list[str]:
-        if not keys:
-            return [body for (body,) in self.rows("record_list", kind=kind, low=low, high=high, limit=limit)]
-        name, value, others = _first_and_others(keys)
-        found = self.rows("record_find", kind=kind, name=name, value=value, others=others, low=low, high=high, limit=limit)
-        return [body for (body,) in found]
-
-    async def find_any(self, kind: str, key: str, values: list[str], low: str, limit: int) -> list[str]:
-        """One page merged from a run per value: cheap for a million records under one value and for thousands of values."""
-        step = max(4, limit // max(1, len(values)) + 1)
-        runs = [self._run(kind, key, value, low, step) for value in values]
-        each_once = (id for id, _ in itertools.groupby(heapq.merge(*runs)))
-        ids = list(itertools.islice(each_once, limit))
-        return [body for (body,) in self.rows("record_pick", kind=kind, ids=json.dumps(ids))] if ids else []
-
-    def _run(self, kind: str, key: str, value: str, low: str, step: int) -> Iterator[str]:
-        while found := self.rows("key_ids", kind=kind, name=key, value=value, low=low, limit=step):
-            for (id,) in found:
-                yield id
-            if len(found) < step:
-                return
-            low = found[-1][0] + "\0"
-
-    async def count(self, kind: str, keys: Mapping[str, str]) -> int:
-        if not keys:
-            total: int = self.value("record_count", kind=kind)
-        else:
-            name, value, others = _first_and_others(keys)
-            total = self.value("key_count", kind=kind, name=name, value=value, others=others)
-        return total
-
-    async def blob(self, sha256: str) -> bytes | None:
-        data: bytes | None = self.value("blob_get", sha256=sha256)
-        return data
-
-    async def letters(self, process: str) -> list[str]:
-        return [body for (body,) in self.rows("letter_of_process", process=process)]
-
-
-def _first_and_others(keys: Mapping[str, str]) -> tuple[str, str, str]:
-    (name, value), *others = keys.items()
-    return name, value, json.dumps(dict(others))

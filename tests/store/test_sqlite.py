@@ -196,7 +196,8 @@ async def test_what_was_committed_outlives_a_kill_and_nothing_is_half_there(tmp_
 
 
 def test_every_statement_is_described_and_used() -> None:
-    text = (ROOT / "connector" / "storage" / "sqlite.py").read_text(encoding="utf-8")
+    folder = ROOT / "connector" / "storage"
+    text = "".join((folder / name).read_text(encoding="utf-8") for name in ("sqlite.py", "sqlite_reader.py"))
     used = set(re.findall(r'"([a-z]+_[a-z_]+)"', text))
     assert set(sql.load()) <= used
 
