@@ -19,6 +19,13 @@ from .evidence import Keys as Keys
 from .evidence import Note as Note
 from .evidence import Received as Received
 from .evidence import Step as Step
+from .holdings import Battery as Battery
+from .holdings import Document as Document
+from .holdings import Event as Event
+from .holdings import Layer as Layer
+from .holdings import Model as Model
+from .holdings import Past as Past
+from .holdings import Used as Used
 
 # --- who -----------------------------------------------------------------------------------------
 
@@ -44,81 +51,6 @@ class Peer:
 
     def keys(self) -> Keys:
         return {"name": self.name, "address": self.address}
-
-
-# --- what we hold --------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A battery model: what all its items share."""
-
-    kind: ClassVar[str] = "model"
-    id: str  # "EV-72"
-    version: int = 0
-    category: str  # ev | lmt | industrial
-    identifiers: Mapping[str, str] = field(default_factory=dict)  # manufacturer, operator, facility ...
-    status: str = "draft"  # draft (of a template) | imported | published
-    revision: int = 1
-    changed: datetime
-    notes: tuple[str, ...] = ()  # findings kept for the operator (a draft says why it is one)
-
-    def keys(self) -> Keys:
-        return {"status": self.status}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Battery:
-    """One item of a model; its id is minted at import: `EV-72.000017`."""
-
-    kind: ClassVar[str] = "battery"
-    id: str
-    version: int = 0
-    model: str
-    serial: str
-    aliases: tuple[str, ...] = ()  # every identifier it may be asked for by (serial, product URI, passport id)
-    revision: int = 1
-    changed: datetime
-
-    def keys(self) -> Keys:
-        return {"model": self.model, "serial": self.serial, "alias": (self.id, self.serial, *self.aliases)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
-    """The values of one part at one level (model or battery): `id` is `<owner>/<part>`."""
-
-    kind: ClassVar[str] = "layer"
-    id: str
-    version: int = 0
-    owner: str  # model id or battery id
-    part: str
-    content: str  # $value JSON text with its number tokens, IDTA names
-    remainder: str = ""  # what only the operator's AAS export uses (JSON text)
-
-    def keys(self) -> Keys:
-        return {"owner": self.owner}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A file of a model or battery; its bytes are a blob named by their SHA-256."""
-
-    kind: ClassVar[str] = "document"
-    id: str  # minted by us: "EV-72.doc-dismantling-manual"
-    version: int = 0
-    owner: str  # model id or battery id
-    identifier: str  # DocumentIdentifier as it stands in the passport
-    document_kind: str  # one of the closed list of twelve, "" when unknown (then withheld)
-    title: str
-    filename: str
-    media_type: str
-    language: str = ""
-    size: int  # bytes
-    sha256: str  # hex
-
-    def keys(self) -> Keys:
-        return {"owner": self.owner, "identifier": self.identifier}
 
 
 # --- what we offer -------------------------------------------------------------------------------
