@@ -131,6 +131,7 @@ class Past:
     last: int
     layer: Layer | None = None
     document: Document | None = None
+    sha256: str = ""  # of the document: its bytes stay
 
     def keys(self) -> Keys:
         return {}

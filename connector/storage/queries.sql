@@ -81,7 +81,7 @@ INSERT INTO blob (sha256, data) VALUES (:sha256, :data) ON CONFLICT (sha256) DO 
 -- :name blob_forget
 -- Remove bytes that no record names: walks the index of names, not the bytes.
 DELETE FROM blob WHERE NOT EXISTS (SELECT 1 FROM (SELECT json_extract(body, '$.sha256') AS named FROM record
-                                                   WHERE kind IN ('document', 'received')) WHERE named = blob.sha256);
+                                                   WHERE kind IN ('document', 'received', 'past')) WHERE named = blob.sha256);
 
 -- :name letter_post
 -- Write a new letter; no row changes when its id is taken.
