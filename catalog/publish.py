@@ -31,6 +31,7 @@ from .asset import split_view_asset_id
 from .errors import Invalid
 
 Json = dict[str, Any]
+MAX_REMEMBERED = 1024  # characters: a longer id is read each time, so that a peer cannot fill the memory with them
 
 
 def offer_for(definition_id: str, dataset_id: str, rules: Json, grant_digest: str = "") -> Json:
@@ -51,6 +52,11 @@ def offer_id(definition: str, dataset: str, rules: Json) -> str:
 
 def read_offer_id(text: str) -> tuple[str, str, str] | None:
     """(definition, dataset, digest of the terms in base64url) of an id of this form, or None."""
+    return _read_offer_id(text) if len(text) <= MAX_REMEMBERED else _read_offer_id.__wrapped__(text)
+
+
+@lru_cache(maxsize=1024)
+def _read_offer_id(text: str) -> tuple[str, str, str] | None:
     parts = text.split(":")
     if len(parts) != 3 or any(_unb64(part) is None for part in parts):
         return None

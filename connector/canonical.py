@@ -24,6 +24,14 @@ def canonical(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
+def canonical_text(text: str) -> bytes:
+    """The same for a text, which both writers always write alike."""
+    try:
+        return orjson.dumps(text)
+    except TypeError:
+        return rfc8785.dumps(text)
+
+
 def _alike(value: Any) -> bool:
     """Whether both writers write this value alike."""
     kind = type(value)

@@ -9,7 +9,7 @@ written, so that a policy can be echoed to a peer that compares it; compare poli
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -25,6 +25,7 @@ Json = dict[str, Any]
 MAX_CONSTRAINTS = 500  # in one policy
 MAX_DEPTH = 16  # of nested connectives
 REMEMBERED = 8192  # bytes: longer policies are read each time, so that a peer cannot fill the memory with them
+_APART = frozenset({"@id", "@type", "target", "assigner", "assignee", "timestamp"})  # of a policy, no part of its terms
 _PLAIN = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
@@ -109,11 +110,14 @@ def parse_policy(json: Any, where: str = "") -> Policy:
 
     A policy read before is not read again: what was read is frozen, and the same text always reads the same.
     """
+    id = json.get("@id", "") if type(json) is dict else None
     try:
-        text = orjson.dumps(json, option=_PLAIN)
+        text = orjson.dumps({key: json[key] for key in json if key not in _APART}, option=_PLAIN) if type(id) is str else b""
     except TypeError:  # no plain JSON: reading it says where
         text = b""
-    return _parsed(text) if 0 < len(text) <= REMEMBERED and not where else Policy(**_terms(_object(json, where), where))
+    if where or not 0 < len(text) <= REMEMBERED:
+        return Policy(**_terms(_object(json, where), where))
+    return replace(_parsed(text), id=id) if id else _parsed(text)
 
 
 @lru_cache(maxsize=512)

@@ -74,9 +74,10 @@ def grants_named(policy: Policy) -> frozenset[str]:
     """Every grant the policy names, as `sha-256:<digest>`: by the grant operand, or by a Catena-X contract reference."""
     found: set[str] = set()
     for constraint in constraints_of(policy):
-        if constraint.operand == GRANT:
+        operand = constraint.operand
+        if operand == GRANT:
             found.update(constraint.values)
-        elif constraint.operand == CONTRACT_REFERENCE:
+        elif operand == CONTRACT_REFERENCE:
             found.update(value for value in constraint.values if value.startswith(GRANT_PREFIX))
     return frozenset(found)
 

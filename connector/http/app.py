@@ -16,7 +16,7 @@ from aiohttp import web
 from connector.errors import Hidden, Misconfigured, Refused, SaltbridgeError, Unauthenticated, Unavailable, Unsupported
 from connector.ports import World
 
-from . import data, dsp, public
+from . import data, dsp, public, registry
 from .doorway import JSON, TEXT, VISIT, Family, check_entity, doorway, steps
 from .settings import Settings
 
@@ -39,6 +39,8 @@ def dataspace_app(world: World, settings: Settings) -> web.Application:
                 return await public.grants(world, request, path)
             case ("passports",):
                 return await public.passports(world, request, path)
+            case (noun,) if noun in registry.NOUNS:
+                return await registry.answer(world, request, path)
             case (".well-known",):
                 return await public.well_known(settings, request, path)
         raise Hidden
@@ -95,9 +97,10 @@ def operator_app(world: World, settings: Settings, routes: Iterable[web.RouteDef
 
 
 def _family(request: web.Request) -> Family:
-    path = request.rel_url.raw_path.split("/")
-    words = tuple(step for step in path if step)
-    return dsp.family(words) if words[:1] == ("dsp",) else Family.DATA
+    words = tuple(filter(None, request.rel_url.raw_path.split("/")))
+    if words[:1] == ("dsp",):
+        return dsp.family(words)
+    return Family.AAS if words[:1] and words[0] in registry.NOUNS else Family.DATA
 
 
 def _operators_family(request: web.Request) -> Family:

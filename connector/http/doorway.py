@@ -29,6 +29,8 @@ from connector.protocol.vocabulary import NIL_PID
 from policies.errors import Invalid as InvalidPolicy
 from submodels.errors import Invalid as InvalidPassport
 
+from .result import result
+
 READ_SECONDS = 60.0  # for a whole request body
 GONE = 499  # in the log only: the caller hung up, nobody reads an answer
 JSON = "application/json"
@@ -44,6 +46,7 @@ class Family(StrEnum):
     NEGOTIATION = "negotiation"
     TRANSFER = "transfer"
     DATA = "data"
+    AAS = "aas"  # registry and repositories: a Result
     OPERATOR = "operator"
     MANAGEMENT = "management"  # EDC's shapes
 
@@ -169,6 +172,8 @@ def _body(error: errors.SaltbridgeError, visit: Visit) -> bytes:
     if visit.family is Family.MANAGEMENT:
         return json.dumps([edc_body(error)], ensure_ascii=False).encode()
     reasons = error.reasons()
+    if visit.family is Family.AAS:
+        return result(error)
     if visit.family is Family.DATA:
         return json.dumps({"code": error.code, "reason": reasons, "decision": error.decision}, ensure_ascii=False).encode()
     return wire.error_body(visit.family.value, error.code, reasons, visit.consumer_pid or NIL_PID, visit.provider_pid or NIL_PID)
@@ -225,8 +230,11 @@ async def read_body(request: web.Request) -> bytes:
 
 def steps(request: web.Request) -> tuple[str, ...]:
     """The path's segments, decoded one by one; empty ones (a doubled or trailing slash) do not count."""
+    path = request.rel_url.raw_path
+    if "%" not in path and path.isprintable():
+        return tuple(filter(None, path.split("/")))
     try:
-        decoded = tuple(unquote(step, errors="strict") for step in request.rel_url.raw_path.split("/") if step)
+        decoded = tuple(unquote(step, errors="strict") for step in path.split("/") if step)
     except UnicodeDecodeError as error:
         raise errors.Malformed("The path is not UTF-8.", next="Percent-encode it.") from error
     if any(not step.isprintable() for step in decoded):

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import TracebackType
 
@@ -150,12 +151,12 @@ class Outbound:
                 f"{address.origin} is not called.", "only https leads to an address that nobody listed", next, code="address.refused"
             )
         guard = _Guard(*_REACH[way], self._private)
+        number = _as_number(address.host)  # a name is checked when it is resolved
         try:
-            guard.check(ip_address(address.host))
+            if number is not None:
+                guard.check(number)
         except _Forbidden as refused:
             raise Denied(f"{address.origin} is not called.", str(refused), refused.next, code="address.refused") from refused
-        except ValueError:
-            pass  # a name: checked when it is resolved
         if (*way, lane) not in self._sessions:
             self._sessions[*way, lane] = self._opened(guard)
         return self._sessions[*way, lane]
@@ -254,6 +255,15 @@ def is_public(address: IP) -> bool:
     if isinstance(address, IPv6Address):
         return address in _UNICAST6 and address.is_global and address.sixtofour is None and address.teredo is None
     return address.is_global and not (address.is_multicast or address.is_reserved)
+
+
+@lru_cache(maxsize=1024)
+def _as_number(host: str) -> IP | None:
+    """The address that a host is written as, None for a name."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return None
 
 
 def _plain(address: IP) -> IP:

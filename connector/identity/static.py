@@ -10,6 +10,8 @@ from datetime import datetime
 from jwcrypto.jwk import JWK
 
 from connector.errors import Unauthenticated, Unavailable
+from connector.frozen import replace
+from connector.kept import Kept
 from connector.ports import Caller, Clock, Me, Store
 from connector.records import Peer
 from policies.facts import Facts
@@ -33,6 +35,7 @@ class StaticIdentity:
         self._clock = clock
         self._key = key
         self._me = me
+        self._callers: Kept[tuple[str, int], Caller] = Kept(1024)
         self._seen: dict[str, dict[str, datetime]] = {}  # issuer -> nonce of a GET -> until; issuers are peers, so few
 
     def sign_with(self, key: JWK) -> None:
@@ -57,15 +60,20 @@ class StaticIdentity:
         nonce, until = jws.check_claims(token, self._me.id, self._clock.now())
         if safe:
             self._use(peer.id, nonce, until)
-            return _caller(peer)
-        return _caller(peer, (peer.id, nonce, until))
+            return self._caller(peer)
+        return replace(self._caller(peer), nonce=(peer.id, nonce, until))
 
     async def caller(self, participant: str) -> Caller | None:
         peer = await self._trusted(participant)
-        return None if peer is None else _caller(peer)
+        return None if peer is None else self._caller(peer)
 
     async def token(self, audience: str) -> str:
         return f"Bearer {jws.sign(self._key, self._me.id, audience, self._clock.now())}"
+
+    def _caller(self, peer: Peer) -> Caller:
+        """What the peer's record says, worked out once for each version of it."""
+        key = (peer.id, peer.version)
+        return self._callers.get(key) or self._callers.hold(key, _caller(peer))
 
     async def _trusted(self, participant: str) -> Peer | None:
         async with self._store.transaction() as tx:
@@ -84,8 +92,8 @@ class StaticIdentity:
         seen[nonce] = until
 
 
-def _caller(peer: Peer, nonce: tuple[str, str, datetime] | None = None) -> Caller:
-    return Caller(participant=peer.id, origins=peer.origins, facts=_facts(peer), name=peer.name, nonce=nonce)
+def _caller(peer: Peer) -> Caller:
+    return Caller(participant=peer.id, origins=peer.origins, facts=_facts(peer), name=peer.name)
 
 
 def _facts(peer: Peer) -> Facts:

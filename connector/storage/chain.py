@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from connector.canonical import canonical as as_bytes
+from connector.canonical import canonical_text as text_as_bytes
 from connector.records import AuditEntry, Json
 
 HEADS = "audit.heads"  # the event that quotes the heads of other chains: {"heads": {writer: {"seq", "hash"}}}
@@ -52,7 +53,7 @@ class Entry(NamedTuple):
 
 def link(entry: Entry) -> str:
     """The hash of an entry.  The seven members are put together by hand, in canonical order: the data's text exists already."""
-    at, event, prev, subject, writer = map(as_bytes, (entry.at, entry.event, entry.prev, entry.subject, entry.writer))
+    at, event, prev, subject, writer = map(text_as_bytes, (entry.at, entry.event, entry.prev, entry.subject, entry.writer))
     head = b'{"at":%b,"data":%b,"event":%b,"prev":%b' % (at, entry.data.encode(), event, prev)
     tail = b'"seq":%d,"subject":%b,"writer":%b}' % (entry.seq, subject, writer)
     return hashlib.sha256(head + b"," + tail).hexdigest()

@@ -44,9 +44,9 @@ def load(kind: type[T], body: str) -> T:
 
 def key_rows(record: Record) -> frozenset[Row]:
     """What the record may be found by; a tuple of values gives a row each, so that it is found by any of them."""
-    rows: list[Row] = []
+    rows: list[Any] = []
     for name, held in record.keys().items():
-        if isinstance(held, str):
+        if type(held) is not tuple:
             rows.append((name, held))
         else:
             rows += [(name, value) for value in held]

@@ -189,8 +189,9 @@ class SqliteStore:
         self._change("record_delete", kind=kind, id=id)
 
     def _change_keys(self, statement: str, kind: str, id: str, rows: frozenset[Row]) -> None:
-        values = [{"kind": kind, "name": name, "value": value, "id": id} for name, value in rows]
-        self._connection.executemany(TEXTS[statement], values)
+        if rows:
+            values = [{"kind": kind, "name": name, "value": value, "id": id} for name, value in rows]
+            self._connection.executemany(TEXTS[statement], values)
 
     def _rows_of(self, kind: type[Any], id: str) -> frozenset[Row]:
         body = self._reader.value("record_get", kind=kind.kind, id=id)

@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 from connector.frozen import replace
 from connector.ports import Record
@@ -124,12 +124,14 @@ class UnitOfWork:
 
     async def get(self, kind: type[R], id: str) -> R | None:
         place = (kind.kind, id)
+        own: R | None
         if place in self._own:
-            return cast(R | None, self._own[place])
-        held = self._recent.get(place) if self._recent is not None else None
+            own = self._own[place]
+            return own
+        held: R | None = self._recent.get(place) if self._recent is not None else None
         if held is not None:
             self._read[place] = held
-            return cast(R, held)
+            return held
         body = await self._reader.get(kind.kind, id)
         if body is None:
             return None
@@ -165,7 +167,8 @@ class UnitOfWork:
 
     def put(self, record: R) -> R:
         place = (record.kind, record.id)
-        new = cast(R, replace(cast(Any, record), version=record.version + 1))
+        plain: Any = record
+        new: R = replace(plain, version=record.version + 1)
         at = self._last.get(place)
         earlier = self.work.writes[at] if at is not None else None
         if at is not None and isinstance(earlier, Put) and earlier.version == record.version:  # written again: the last word is enough
