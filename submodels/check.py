@@ -13,11 +13,12 @@ from itertools import pairwise
 
 from submodels.documents import KINDS, PassportDocument, entry_identifiers, kinds_of, kinds_referred, kinds_stated
 from submodels.errors import Finding
+from submodels.judge import missing
 from submodels.passport import Passport
 from submodels.table import LIST, PARTS, Element, Node, tree
 from submodels.value import INTEGERS, NUMERIC, Number, Tree, walk
 
-__all__ = ["Finding", "check"]
+__all__ = ["Finding", "check", "missing"]
 
 Parts = Mapping[str, Tree]
 

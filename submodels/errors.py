@@ -26,3 +26,5 @@ class Finding:
     what: str
     next: str = ""
     severity: str = "warning"  # error: must not be published; warning: may
+    rule: str = ""  # the rule that found it, as `submodels.rules` names it
+    point: int = 0  # the data point it is about (`elements/points.csv`), 0 for none

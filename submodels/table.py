@@ -1,8 +1,9 @@
 """The element table of a battery passport: IDTA 02035-1..7 and 02099-1 as data, one row per leaf and container.
 
 The rows are `elements/<part>.csv` (names at the newest patch of the templates; older spellings and SAMM names beside
-them as aliases for reading values), `elements/submodels.csv` and `elements/decided.csv` (classes that no source
-gives).  Everything that walks a passport walks the `Node` tree built here.  Knows nothing of grants or values.
+them as aliases for reading values), `elements/own.csv` (what the law asks of an item and no template has a place for),
+`elements/submodels.csv` and `elements/decided.csv` (classes that no source gives).  Everything that walks a passport
+walks the `Node` tree built here.  Knows nothing of grants or values.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Element:
     item_kind: str = ""  # of a list: model type of its children
     ordered: bool = True  # of a list: whether order carries meaning
     aliases: tuple[str, ...] = ()  # other names of the last segment, for reading values only
+    own: bool = False  # no template has it: an element of ours for a data point without a place (`elements/own.csv`)
 
     @property
     def container(self) -> bool:
@@ -135,7 +137,7 @@ def _element(part: str, row: Mapping[str, str]) -> Element:
     annex = split(row["annex"])
     decided = _decided().get((part, row["path"]), "")
     named = row["access"] or (decided if decided != "document" else "")
-    sibling, _, value = row["public_when"].partition("=")
+    sibling, _, value = row.get("public_when", "").partition("=")
     return Element(
         part=part,
         path=path,
@@ -144,23 +146,25 @@ def _element(part: str, row: Mapping[str, str]) -> Element:
         unit=row["unit"],
         cardinality=row["cardinality"],
         semantic_id=row["semantic_id"],
-        samm_name=row["samm"] or path[-1],
+        samm_name=row.get("samm") or path[-1],
         annex=annex,
         audience=class_of_points(annex) if annex else Audience(named) if named else None,
         by_document=decided == "document",
         level=row["level"],
         behaviour=row["behaviour"],
         public_when=(sibling, {"true": True, "false": False}.get(value, value)) if sibling else None,
-        refers=row["refers"],
-        item_kind=row["of"],
-        ordered=row["ordered"] != "no",
-        aliases=tuple(dict.fromkeys((*split(row["aliases"]), *split(row["samm"])))),
+        refers=row.get("refers", ""),
+        item_kind=row.get("of", ""),
+        ordered=row.get("ordered") != "no",
+        aliases=tuple(dict.fromkeys((*split(row.get("aliases", "")), *split(row.get("samm", ""))))),
+        own="why" in row,
     )
 
 
 @cache
 def _rows_of(part: str) -> tuple[Element, ...]:
-    return tuple(_element(part, row) for row in rows(f"{part}.csv"))
+    own = (row for row in rows("own.csv") if row["part"] == part)
+    return tuple(_element(part, row) for row in (*rows(f"{part}.csv"), *own))
 
 
 @cache

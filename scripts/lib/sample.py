@@ -18,7 +18,21 @@ from typing import Any
 
 from scripts.lib.sample_documents import PAPERS
 from scripts.lib.sample_items import ITEMS, Item
-from scripts.lib.sample_model import CAPACITY, EFFICIENCY, ENERGY, FACILITY, GTIN, MAKER, MODEL, OPERATOR, VOLTAGE, Json, parts, referred
+from scripts.lib.sample_model import (
+    CAPACITY,
+    EFFICIENCY,
+    ENERGY,
+    FACILITY,
+    GTIN,
+    MAKER,
+    MODEL,
+    OPERATOR,
+    PACK_OHM,
+    VOLTAGE,
+    Json,
+    parts,
+    referred,
+)
 from submodels.aasx import write_aasx
 from submodels.batch import Batch
 from submodels.documents import PassportDocument
@@ -50,6 +64,7 @@ def item_parts(item: Item) -> dict[str, Json]:
                     "InternalResistanceIncreaseOfBatteryModuleLevel": item.resistance[2],
                 },
                 "PowerCapability": {"PowerFade": item.power_fade},
+                "Lifetime": {"ExpectedLifetimeInCalendarYears": item.expected_years},
             }
         },
         "condition": _condition(item),
@@ -70,8 +85,7 @@ def _condition(item: Item) -> Json:
         "NumberOfFullCycles": _measured("NumberOfFullCyclesValue", item.cycles, item, 4),
         "StateOfCertifiedEnergy": _measured("StateOfCertifiedEnergyValue", item.certified, item, 5),
         "RemainingEnergy": _measured("RemainingEnergyValue", round(ENERGY * item.certified / 100, 2), item, 6),
-        # The template's unit is kWh: the capacity that is left, at nominal voltage.
-        "RemainingCapacity": _measured("RemainingCapacityValue", round(ENERGY * (100 - item.capacity_fade) / 100, 3), item, 7),
+        "RatedCapacity": _measured("RatedCapacityValue", item.rated_capacity, item, 7),
         "NegativeEvents": [
             {"NegativeEventValue": text, "LastUpdate": item.moment(20 + place)} for place, text in enumerate(item.negative_events)
         ],
@@ -92,8 +106,8 @@ def _condition(item: Item) -> Json:
             },
             "LastUpdate": item.moment(10),
         },
-        "EvolutionOfSelfDischarge": _measured("EvolutionOfSelfDischargeValue", item.self_discharge[0], item, 11),
-        "CurrentSelfDischargingRate": _measured("CurrentSelfDischargingRateValue", item.self_discharge[1], item, 12),
+        "InternalResistance": _measured("InternalResistanceValue", round(PACK_OHM * (1 + item.resistance[1] / 100), 6), item, 11),
+        "ExpectedNumberOfCycles": _measured("ExpectedNumberOfCyclesValue", item.expected_cycles, item, 12),
         "RemainingRoundTripEnergyEfficiency": _measured(
             "RemainingRoundTripEnergyEfficiencyValue", round(EFFICIENCY - item.efficiency_fade, 3), item, 13
         ),

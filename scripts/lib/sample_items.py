@@ -26,7 +26,9 @@ class Item:
     charge: float
     power_at: float
     temperature: tuple[float, float, float, float, float]  # degC, then minutes: hot, cold, charging hot, charging cold
-    self_discharge: tuple[float, float]  # evolution, current rate
+    rated_capacity: float  # Ah, as measured when it was placed on the market
+    expected_cycles: int
+    expected_years: int
     negative_events: tuple[str, ...]
     accident: bool = False
 
@@ -53,7 +55,9 @@ ITEMS: tuple[Item, ...] = (
         charge=43.71,
         power_at=79.35,
         temperature=(17.83, 214.6, 1093.4, 36.75, 128.25),
-        self_discharge=(0.3172, 2.285),
+        rated_capacity=205.37,
+        expected_cycles=1624,
+        expected_years=15,
         negative_events=("Charged below -10 degrees for 26 minutes", "Kerb strike, underbody plate dented"),
         accident=True,
     ),
@@ -74,7 +78,9 @@ ITEMS: tuple[Item, ...] = (
         charge=61.29,
         power_at=80.65,
         temperature=(12.46, 57.35, 1871.2, 14.85, 203.15),
-        self_discharge=(0.1938, 2.147),
+        rated_capacity=204.91,
+        expected_cycles=1651,
+        expected_years=16,
         negative_events=("Left at 3 % state of charge for nine days",),
     ),
     Item(
@@ -94,7 +100,9 @@ ITEMS: tuple[Item, ...] = (
         charge=55.48,
         power_at=78.95,
         temperature=(23.19, 902.7, 641.8, 188.4, 91.65),
-        self_discharge=(0.7461, 2.693),
+        rated_capacity=204.58,
+        expected_cycles=1583,
+        expected_years=13,
         negative_events=("Cell pair 41 overcharged to 4.24 V", "Coolant pump stood still for 18 minutes"),
     ),
 )

@@ -270,7 +270,6 @@ def _technical() -> Json:
             },
             "Temperature": {"TemperatureRangeIdleState_LowerBoundary": -31.25, "TemperatureRangeIdleState_UpperBoundary": 58.75},
             "Lifetime": {
-                "ExpectedLifetimeInCalendarYears": 15,
                 "ExpectedNumberOfCycles": 1637,
                 "CapacityThresholdExhaustion": 70.25,
                 "CRateOfRelevantCycleLifeTest": 0.3333,
@@ -329,6 +328,7 @@ def _circularity() -> Json:
             {"RecycledMaterial": "Cobalt", "PreConsumerShare": 9.415, "PostConsumerShare": 7.382},
             {"RecycledMaterial": "Nickel", "PreConsumerShare": 5.274, "PostConsumerShare": 2.951},
             {"RecycledMaterial": "Lithium", "PreConsumerShare": 3.826, "PostConsumerShare": 2.637},
+            {"RecycledMaterial": "Lead", "PostConsumerShare": 0},  # there is none in the battery, and the law asks
         ],
         "SafetyMeasures": {
             "SafetyInstructions": referred("safety-measures"),

@@ -58,11 +58,11 @@ DROP_IN = "nameplate/AddressInformation/Email"  # of IDTA 02002; the published t
 
 
 def test_the_table_holds_166_rows_and_all_containers() -> None:
-    leaves = [len(elements(part)) for part in PARTS]
+    leaves = [len([each for each in elements(part) if not each.own]) for part in PARTS]
     assert sum(leaves) - len(elements("metadata")) == 145
     assert len(elements("metadata")) == 9
     assert len(KINDS) == 12
-    assert sum(len(containers(part)) for part in PARTS) == 73 + 1
+    assert sum(len([each for each in containers(part) if not each.own]) for part in PARTS) == 73 + 1
     assert element("nameplate", ["AddressInformation", "Email"]) is not None
     assert len({submodel(part).semantic_id for part in PARTS}) == 8
 
@@ -71,7 +71,7 @@ def test_every_leaf_has_a_class_or_takes_that_of_its_document() -> None:
     assert Counter(each.audience for each in every_element()) == {
         Audience.PUBLIC: 69 + 9 + 2,
         Audience.BOTH: 18,
-        Audience.LEGITIMATE: 43,
+        Audience.LEGITIMATE: 43 + 8,
         Audience.AUTHORITIES: 1,
         None: 12,
     }
@@ -85,8 +85,17 @@ def test_only_what_the_law_leaves_open_is_decided_by_us() -> None:
         assert row["why"]
         assert row["class"] == ("document" if found.by_document else found.audience)
     decided = {row["part"] + row["path"] for row in rows("decided.csv")}
-    given = {row["path"] for part in PARTS for row in rows(f"{part}.csv") if row["annex"] or row["access"]}
+    given = {row["path"] for name in (*PARTS, "own") for row in rows(f"{name}.csv") if row["annex"] or row["access"]}
     assert {each.template for each in every_element() if each.pointer not in given} <= decided
+
+
+def test_elements_of_our_own_say_why_and_take_no_name_of_a_template() -> None:
+    own = [each for part in PARTS for each in (*elements(part), *containers(part)) if each.own]
+    assert len(own) == len(rows("own.csv")) == 12
+    assert all(row["why"] for row in rows("own.csv"))
+    assert {each.part for each in own} == {"condition"}
+    assert all(each.semantic_id.startswith("https://w3id.org/saltbridge/v1/") for each in own)
+    assert all(each.audience is Audience.LEGITIMATE and each.level == "individual" for each in own if not each.container)
 
 
 def test_the_lattice_is_that_of_article_77() -> None:
@@ -142,7 +151,7 @@ def test_the_table_says_what_the_published_rows_say() -> None:
     access = {"public": "public", "legitimate_interest": "legitimate-interest", "authorities_and_commission": "authorities", "": ""}
     published = [row for row in _published_rows() if "where document" not in row["path"]]
     ours = {f"{part}{row['path']}": row for part in PARTS for row in rows(f"{part}.csv")}
-    assert {_pointer(row) for row in published} == {each.template for each in every_element()}
+    assert {_pointer(row) for row in published} == {each.template for each in every_element() if not each.own}
     for row in published:
         own = ours[_pointer(row)]
         assert (own["kind"], own["cardinality"]) == (row["element_type"], row["cardinality"]), row["path"]
@@ -170,7 +179,7 @@ def test_all_published_containers_are_there() -> None:
         published = list(csv.DictReader(stream))
     assert {row["part"]: row["semantic_id"] for row in published if not row["path"]} == {part: submodel(part).semantic_id for part in PARTS}
     inner = {row["part"] + row["path"]: row for row in published if row["path"]}
-    ours = {each.template: each for part in PARTS for each in containers(part)}
+    ours = {each.template: each for part in PARTS for each in containers(part) if not each.own}
     assert ours.keys() == inner.keys() | {DROP_IN}
     for template, row in inner.items():
         each = ours[template]
@@ -216,7 +225,7 @@ def test_names_types_and_ids_are_those_of_the_newest_template(part: str) -> None
         if own.kind == "Property":
             assert own.value_type == each["valueType"]
         seen.add(own.template)
-    missing = {each.template for each in (*elements(part), *containers(part))} - seen
+    missing = {each.template for each in (*elements(part), *containers(part)) if not each.own} - seen
     assert all(template.startswith("nameplate/AddressInformation/") for template in missing)  # the drop-in is empty in the template
 
 
