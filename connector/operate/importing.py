@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
 
 from connector.errors import Clash, Malformed
+from connector.operate import lives
 from connector.operate.all_of import all_of
 from connector.operate.checking import Snapshot, in_words, snapshot
 from connector.operate.reading import checked_id, reading
 from connector.ports import R, Transaction
-from connector.records import Battery, Document, Layer, Model
+from connector.records import Battery, Document, Layer, Model, Past
 from submodels.errors import Finding
 from submodels.folder import Batch, DocumentIn
 from submodels.identifiers import mint_battery
+from submodels.lifecycle import Act, State
 from submodels.passport import merge
 from submodels.value import Tree, read_json, write_json
 
-DRAFT, IMPORTED, PUBLISHED = "draft", "imported", "published"
+DRAFT, PUBLISHED = State.DRAFT.value, State.PUBLISHED.value
 _NOT_IN_IDS = re.compile(r"[^A-Za-z0-9._~-]+")
 
 
@@ -54,17 +57,26 @@ async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
     return await snapshot(tx, batch.model, ids, given, documents)
 
 
-async def write(tx: Transaction, batch: Batch, now: datetime) -> Written:
-    """Store a batch whose values were examined; Clash when an id is taken."""
+async def write(tx: Transaction, batch: Batch, now: datetime, *, act: Act = Act.UPDATE, held_back: Collection[str] = ()) -> Written:
+    """Store a batch whose values were examined; Clash when an id is taken or was, or when a passport takes no values any more.
+
+    `act` is what the history calls a change; `held_back` are new batteries that are not published with their model.
+    """
     owners = owners_of(batch)
     stored = await tx.get(Model, batch.model)
-    await _check_free(tx, batch, stored)
-    layers, touched = await _layers(tx, batch, owners)
-    documents = await _documents(tx, batch, owners)
+    held = {each.serial: await tx.get(Battery, owners[each.serial]) for each in batch.batteries}
+    await _check_free(tx, batch, stored, held)
+    revisions = {batch.model: stored.revision + 1 if stored else 1}
+    revisions |= {owners[serial]: each.revision + 1 if each else 1 for serial, each in held.items()}
+    layers, touched = await _layers(tx, batch, owners, revisions)
+    documents = await _documents(tx, batch, owners, revisions)
     owned: list[Layer | Document] = [*layers, *documents]
-    touched |= {each.owner for each in documents}
-    model = _model(tx, batch, stored, touched, now)
-    batteries = await _batteries(tx, batch, owners, touched, now)
+    news: dict[str, set[str]] = {}
+    for each in owned:
+        if isinstance(each, Document) or each.owner in touched:
+            news.setdefault(each.owner, set()).add(each.part if isinstance(each, Layer) else "documents")
+    model = _model(tx, batch, stored, news, now, act)
+    batteries = _batteries(tx, batch, held, (model, owners, news, set(held_back)), now, act)
     changed = [each.id for each in owned] + [each.id for each in batteries] + ([model.id] if model != stored else [])
     return Written(model=model, batteries=tuple(owners[each.serial] for each in batch.batteries), changed=tuple(changed))
 
@@ -77,8 +89,9 @@ def _mint(model: str, serial: str) -> str:
         return checked_id("The battery", mint_battery(model, serial))
 
 
-async def _check_free(tx: Transaction, batch: Batch, stored: Model | None) -> None:
-    """Ids are unique in the node, over models and batteries both; an alias means one battery."""
+async def _check_free(tx: Transaction, batch: Batch, stored: Model | None, held: Mapping[str, Battery | None]) -> None:
+    """Ids are unique in the node, over models and batteries both; an alias means one battery, and what was used once stays used."""
+    await lives.check_unused(tx, [batch.model] if stored is None else [])
     if stored is not None and batch.draft and stored.status != DRAFT:
         raise Clash(f"{batch.model} is a model already.", "A template's draft cannot replace it.", code="passport.taken")
     if await tx.get(Battery, batch.model) is not None:
@@ -89,7 +102,9 @@ async def _check_free(tx: Transaction, batch: Batch, stored: Model | None) -> No
     claimed: dict[str, str] = {}
     for each in batch.batteries:
         id = _mint(batch.model, each.serial)
-        taken = await tx.get(Battery, id)
+        taken = held[each.serial]
+        if taken is None:
+            await lives.check_unused(tx, [id, *each.aliases])
         if await tx.get(Model, id) is not None or (taken and (taken.model, taken.serial) != (batch.model, each.serial)):
             raise Clash(
                 f"{id} is taken.", "Another model's battery, or a model, has this id.", "Give the model another id.", code="passport.taken"
@@ -114,7 +129,17 @@ def _put(tx: Transaction, new: R, stored: R | None) -> R | None:
     return None if kept == stored else tx.put(kept)
 
 
-async def _layers(tx: Transaction, batch: Batch, owners: dict[str, str]) -> tuple[list[Layer], set[str]]:
+def _keep(tx: Transaction, stored: Layer | Document, revision: int) -> None:
+    """What is about to be replaced in a revision stays as it was."""
+    last = revision - 1
+    past = Past(id=f"{stored.id}@{last:09d}", since=min(stored.since, last), last=last)
+    if isinstance(stored, Layer):
+        tx.put(replace(past, layer=stored))
+    else:
+        tx.put(replace(past, document=stored, sha256=stored.sha256))
+
+
+async def _layers(tx: Transaction, batch: Batch, owners: Mapping[str, str], revisions: Mapping[str, int]) -> tuple[list[Layer], set[str]]:
     """The layers written, and whose values they change; an item's layer that reads the same over its model's is no news."""
     written: list[Layer | None] = []
     news = set()
@@ -128,11 +153,15 @@ async def _layers(tx: Transaction, batch: Batch, owners: dict[str, str]) -> tupl
             if stored is None:
                 continue
             content = stored.content
+        since = stored.since if stored else 1
         if stored is None or stored.content != content:
             news.add(owner)
+            since = revisions[owner]
+            if stored is not None:
+                _keep(tx, stored, since)
         # A form without remainder (a folder) knows nothing of it and takes nothing away.
         remainder = each.remainder or (stored.remainder if stored else "")
-        written.append(_put(tx, Layer(id=id, owner=owner, part=each.part, content=content, remainder=remainder), stored))
+        written.append(_put(tx, Layer(id=id, owner=owner, part=each.part, content=content, since=since, remainder=remainder), stored))
     return [layer for layer in written if layer is not None], news
 
 
@@ -142,7 +171,7 @@ def _reads_the_same(below: Tree, stored: Layer | None, tree: Tree) -> bool:
     return write_json(merge([below, tree])) == write_json(now)
 
 
-async def _documents(tx: Transaction, batch: Batch, owners: dict[str, str]) -> list[Document]:
+async def _documents(tx: Transaction, batch: Batch, owners: Mapping[str, str], revisions: Mapping[str, int]) -> list[Document]:
     """Kept with the kind that was stated; whether the passport's elements agree is decided whenever it is read.
 
     An item's document that its model has byte for byte is the model's.
@@ -152,7 +181,12 @@ async def _documents(tx: Transaction, batch: Batch, owners: dict[str, str]) -> l
         document = _document(owners[each.owner], each, tx.keep(each.content))
         shared = await tx.get(Document, _document_id(batch.model, each.identifier)) if each.owner else None
         if shared is None or (shared.identifier, shared.sha256) != (document.identifier, document.sha256):
-            written.append(_put(tx, document, await tx.get(Document, document.id)))
+            stored = await tx.get(Document, document.id)
+            if stored is not None and replace(stored, version=0, since=1) == document:
+                continue
+            if stored is not None:
+                _keep(tx, stored, revisions[document.owner])
+            written.append(_put(tx, replace(document, since=revisions[document.owner]), stored))
     return [document for document in written if document is not None]
 
 
@@ -179,26 +213,51 @@ def _document_id(owner: str, identifier: str) -> str:
     return f"{owner}.doc-{word}"
 
 
-def _model(tx: Transaction, batch: Batch, stored: Model | None, touched: set[str], now: datetime) -> Model:
+def _model(tx: Transaction, batch: Batch, stored: Model | None, news: Mapping[str, set[str]], now: datetime, act: Act) -> Model:
     identifiers = {**(stored.identifiers if stored else {}), **batch.identifiers}
-    status = DRAFT if batch.draft else PUBLISHED if stored and stored.status == PUBLISHED else IMPORTED
     notes = tuple(in_words(finding) for finding in batch.findings)
+    if batch.draft:
+        act = Act.TEMPLATE
+    elif stored is None or stored.status == DRAFT:
+        act = Act.IMPORT
     if stored is None:
-        return tx.put(Model(id=batch.model, category=batch.category, identifiers=identifiers, status=status, changed=now, notes=notes))
-    after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, status=status, notes=notes)
-    if after == stored and batch.model not in touched:
+        status = lives.next_state(batch.model, None, act)
+        new = Model(id=batch.model, category=batch.category, identifiers=identifiers, status=status, changed=now, made=now, notes=notes)
+        written = tx.put(new)
+        lives.tell(tx, written, act, parts=sorted(news.get(batch.model, ())))
+        return written
+    after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, notes=notes)
+    changes = batch.model in news
+    if after == stored and not changes and (act is not Act.IMPORT):
         return stored
-    return tx.put(replace(after, revision=stored.revision + (batch.model in touched), changed=now))
+    status = lives.next_state(stored.id, stored.status, act)
+    written = tx.put(replace(after, status=status, revision=stored.revision + changes, changed=now))
+    if changes or status != stored.status:
+        lives.tell(tx, written, act, parts=sorted(news.get(batch.model, ())))
+    return written
 
 
-async def _batteries(tx: Transaction, batch: Batch, owners: dict[str, str], touched: set[str], now: datetime) -> list[Battery]:
+def _batteries(
+    tx: Transaction, batch: Batch, held: Mapping[str, Battery | None],
+    of: tuple[Model, Mapping[str, str], Mapping[str, set[str]], set[str]], now: datetime, act: Act,
+) -> list[Battery]:  # fmt: skip
+    """The batteries written; one that is complete goes with its model, another waits for its own publication."""
+    model, owners, news, held_back = of
     written = []
     for each in batch.batteries:
-        id = owners[each.serial]
-        stored = await tx.get(Battery, id)
+        id, stored = owners[each.serial], held[each.serial]
         aliases = tuple(sorted({*(stored.aliases if stored else ()), *each.aliases}))
         if stored is None:
-            written.append(tx.put(Battery(id=id, model=batch.model, serial=each.serial, aliases=aliases, changed=now)))
-        elif id in touched or aliases != stored.aliases:
-            written.append(tx.put(replace(stored, aliases=aliases, revision=stored.revision + (id in touched), changed=now)))
+            lives.check_takes_batteries(model)
+            waits = State.IMPORTED.value if id in held_back else ""
+            new = Battery(id=id, model=batch.model, serial=each.serial, aliases=aliases, status=waits, changed=now, made=now)
+            written.append(tx.put(new))
+            if waits:
+                lives.tell(tx, written[-1], Act.IMPORT, parts=sorted(news.get(id, ())))
+        elif id in news or aliases != stored.aliases:
+            lives.next_state(id, lives.state_of(model, stored), act)
+            after = replace(stored, aliases=aliases, revision=stored.revision + (id in news), changed=now)
+            written.append(tx.put(after))
+            if id in news:
+                lives.tell(tx, written[-1], act, parts=sorted(news[id]))
     return written
