@@ -9,6 +9,7 @@
     |   |   `-- PeerRefused 403   the other node said no to us (operator side only)
     |   |-- Hidden          404   unknown, foreign or hidden: one text for all three
     |   |-- Clash           409   the operator's write meets another one (never on DSP)
+    |   |-- Gone            410   a passport that was here and has ceased; a signed statement comes with it
     |   |-- TooLarge        413   over a limit
     |   `-- Unsupported     415   media type or encoding
     |-- Unavailable         503   the world is: try again later
@@ -20,7 +21,7 @@ Every error says what happened, why, and what to do next.  Raising one means tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class SaltbridgeError(Exception):
@@ -136,6 +137,17 @@ class Clash(Refused):
 
     status = 409
     default_code = "conflict"
+
+
+class Gone(Refused):
+    """A passport that was published here and has ceased to exist (410); `told` says when, why and what follows, signed."""
+
+    status = 410
+    default_code = "passport.ceased"
+
+    def __init__(self, what: str, why: str = "", next: str = "", *, code: str = "", told: Mapping[str, object] | None = None) -> None:
+        super().__init__(what, why, next, code=code)
+        self.told = dict(told or {})
 
 
 class TooLarge(Refused):

@@ -81,7 +81,7 @@ def build(
     limits = Limits(**{name: getattr(config.limits, name) for name in Limits.__dataclass_fields__})
     world = World(
         me=me, store=store, clock=clock, identity=identity, courier=HttpCourier(outbound, identity), data=outbound,
-        tokens=HmacTokens(secrets.data), decider=decider or ProductDecider(), limits=limits, secret=secrets.seal,
+        tokens=HmacTokens(secrets.data), decider=decider or ProductDecider(), limits=limits, secret=secrets.seal, sign=own.statement,
         accept=frozenset(canonical(operand) for operand in config.negotiation.accept or ACCEPTED),
         sources=HttpSources(outbound) if config.dataplane.plain_assets else None, extra=extra or {},
     )  # fmt: skip

@@ -299,6 +299,7 @@ class World:
     tokens: DataTokens
     decider: Decider
     secret: bytes  # this node's own key for ETags and cursors; never leaves it
+    sign: Callable[[Json, str], str] | None = None  # claims and a type -> compact JWS by this node's present key
     changes: Changes = field(default_factory=Changes)
     limits: Limits = Limits()
     accept: frozenset[str] = frozenset()  # operands (IRIs) a consumer accepts without asking its operator

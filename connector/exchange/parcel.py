@@ -12,6 +12,7 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from connector.errors import Hidden
 from connector.ports import Transaction, World
@@ -39,15 +40,15 @@ class Parcel:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-async def pull(world: World, permit: release.Permit, path: tuple[str, ...], battery: str = "") -> Parcel:
-    """Answer a pull that is authorised: `path` is what follows `/data`, `battery` the query's.  Select, then bytes."""
+async def pull(world: World, permit: release.Permit, path: tuple[str, ...], battery: str = "", at: datetime | None = None) -> Parcel:
+    """Answer a pull that is authorised: `path` is what follows `/data`, `battery` and `at` the query's.  Select, then bytes."""
     kind, _, only = permit.scope.partition(".")
     named = battery or (path[0] if path else only if kind == "battery" else "")
     rest = path if battery else path[1:]
     if not named:
         return _sealed(world, permit.agreement.id, write_json(await _manifest(world, permit)))
     await _check_path(world, permit, rest)
-    redacted = await release.for_battery(world, permit, named)
+    redacted = await release.for_battery(world, permit, named, at)
     if rest == ("documents",):
         parcel = _sealed(world, permit.agreement.id, json.dumps(_listing(redacted)).encode())
     elif rest[:1] == ("documents",):
@@ -58,9 +59,12 @@ async def pull(world: World, permit: release.Permit, path: tuple[str, ...], batt
     return await _receipted(world, permit, redacted, parcel)
 
 
-async def public(world: World, battery: str, path: tuple[str, ...] = ()) -> Parcel:
-    """The public view, or one of its documents."""
-    redacted = await release.public(world, battery)
+async def public(world: World, battery: str, path: tuple[str, ...] = (), at: datetime | None = None) -> Parcel:
+    """The public view, or one of its documents; `at` an instant the version that stood then.
+
+    It says no revision: that counts changes of what is not public, too.
+    """
+    redacted = await release.public(world, battery, at)
     if path[:1] == ("documents",):
         body, document = await _document(world, redacted, path[1:])
         return _sealed(world, "public", body, document)

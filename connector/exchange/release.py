@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from catalog.asset import in_scope
 from catalog.publish import grant_digest_of
-from connector.errors import Denied, Hidden, Unauthenticated
+from connector.errors import Denied, Gone, Hidden, Unauthenticated
 from connector.ports import Transaction, World
 from connector.protocol.transfer import Message as T
 from connector.protocol.transfer import State as S
@@ -24,17 +24,21 @@ from policies.terms import grants_named
 from submodels.audience import Release, public_release
 from submodels.documents import PassportDocument
 from submodels.grant import AttributeGrant, parse_grant
+from submodels.lifecycle import ANSWERED, State, standing
 from submodels.passport import Passport, merge
 from submodels.table import PARTS
 from submodels.value import read_json
 from submodels.view import Redacted, select
 
+from . import versions
 from .conversation import transact
 from .facts import allowed, decision, file, gather, judge, refusal
 from .offers import scope_of
 from .retired import RETIRED, sentence
+from .versions import Version
 
-PUBLISHED = "published"
+CEASED = "passport.ceased"
+STATEMENT = "saltbridge-passport-end+jwt"  # the type of what is signed when a passport has ceased
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,33 +148,58 @@ async def _still_allowed(world: World, about: str, agreement: Agreement, grant: 
         )
 
 
-async def for_battery(world: World, permit: Permit, name: str) -> Redacted:
-    """The granted part of one battery's passport; a battery outside the scope and an unknown one look the same."""
+async def for_battery(world: World, permit: Permit, name: str, at: datetime | None = None) -> Redacted:
+    """The granted part of one battery's passport, of the version that stood `at` an instant where one is asked for.
+
+    A battery outside the scope and an unknown one look the same; Gone when the passport has ceased.  An earlier version goes
+    through the grant and the classes as they are now.
+    """
     async with world.store.transaction() as tx:
         battery = await find_battery(tx, name)
         if battery is None or not in_scope(permit.scope, battery.id, battery.model):
             raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
         release = Release(battery=battery.id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
-        redacted = await _released(world, tx, battery, release)
+        redacted = await _released(world, tx, battery, release, at)
     if redacted is None:
         raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
     return redacted
 
 
-async def _released(world: World, tx: Transaction, battery: Battery, release: Release) -> Redacted | None:
-    """The published passport through a release; None when it is not published.
+async def _released(world: World, tx: Transaction, battery: Battery, release: Release, at: datetime | None = None) -> Redacted | None:
+    """The published passport through a release; None when it is not published (or was not, `at` that instant), Gone when it has ceased.
 
     Kept at hand by what it depends on: every change of a layer or document writes the battery or the model anew (`revision`),
     and a grant is its digest.  Whether it may leave is no part of it: that is asked at every pull, before.
     """
     model = await tx.get(Model, battery.model)
-    if model is None or model.status != PUBLISHED:
+    if model is None:
         return None
+    state = standing(model.status, battery.status)
+    if state is State.CEASED:
+        raise _gone(world, model, battery)
+    if state not in ANSWERED:
+        return None
+    if at is not None:
+        version = await versions.stood(tx, model, battery, at)
+        passport = await load(tx, battery, published=False, version=version) if version and version.state in ANSWERED else None
+        return select(passport, release) if passport else None
     key = (battery.id, battery.version, model.id, model.version, release.grant.digest)
     kept: Redacted | None = world.views.get(key)
     if kept is None and (passport := await load(tx, battery, published=True)) is not None:
         kept = world.views.hold(key, select(passport, release))
     return kept
+
+
+def _gone(world: World, model: Model, battery: Battery) -> Gone:
+    """What is left of a passport that has ceased: when, why and what follows, signed by this node."""
+    end = battery if battery.status == State.CEASED else model
+    at = (end.ended or end.changed).astimezone(UTC).isoformat(timespec="seconds")
+    told: Json = {"passport": f"{world.me.public_url}/passports/{battery.id}", "ceased": at, "why": end.why, "successor": end.successor}
+    if world.sign is not None:
+        claims = {"iss": world.me.id, "sub": told["passport"], "iat": int(world.clock.now().timestamp())}
+        told["statement"] = world.sign(claims | {key: told[key] for key in ("ceased", "why", "successor")}, STATEMENT)
+    next = f"Ask for the passport that follows: {end.successor}" if end.successor else ""
+    return Gone(f"The passport {battery.id} has ceased to exist.", f"On {at}: {end.why}", next, code=CEASED, told=told)
 
 
 async def batteries(world: World, permit: Permit, after: str = "", limit: int = 1000) -> list[str]:
@@ -179,7 +208,9 @@ async def batteries(world: World, permit: Permit, after: str = "", limit: int = 
     if kind == "battery":
         return [name]
     async with world.store.transaction() as tx:
-        return [battery.id for battery in await tx.find(Battery, model=name, after=after, limit=limit)]
+        model = await tx.get(Model, name)
+        found = await tx.find(Battery, model=name, after=after, limit=limit)
+    return [battery.id for battery in found if model and standing(model.status, battery.status) in ANSWERED]
 
 
 async def refuse_path(world: World, permit: Permit, wanted: str) -> None:
@@ -207,11 +238,11 @@ def _retired(world: World, agreement: Agreement, now: datetime) -> str:
 # --- without one ---------------------------------------------------------------------------------
 
 
-async def public(world: World, name: str) -> Redacted:
-    """The public view of a published passport: what the law shows to everyone."""
+async def public(world: World, name: str, at: datetime | None = None) -> Redacted:
+    """The public view of a published passport: what the law shows to everyone; Gone when it has ceased."""
     async with world.store.transaction() as tx:
         battery = await find_battery(tx, name)
-        redacted = await _released(world, tx, battery, public_release(battery.id)) if battery else None
+        redacted = await _released(world, tx, battery, public_release(battery.id), at) if battery else None
     if redacted is None:
         raise Hidden("No such passport here.")
     return redacted
@@ -223,20 +254,64 @@ async def preview(world: World, name: str, grant: AttributeGrant, receiver: str)
     return select(passport, Release(battery=battery, grant=grant, receiver=receiver))
 
 
-async def operator(world: World, name: str) -> Redacted:
-    """The operator's own whole passport (operator listener only)."""
-    passport, battery = await _operators(world, name)
+async def operator(world: World, name: str, at: datetime | None = None) -> Redacted:
+    """The operator's own whole passport, or the version that stood `at` an instant (operator listener only)."""
+    passport, battery = await _operators(world, name, at)
     everything = AttributeGrant(parts=dict.fromkeys(PARTS, ("/**",)), documents=(), ceiling="contract")
     return select(passport, Release(battery=battery, grant=everything, receiver=world.me.id, operator=True))
 
 
-async def _operators(world: World, name: str) -> tuple[Passport, str]:
+async def _operators(world: World, name: str, at: datetime | None = None) -> tuple[Passport, str]:
+    version = None
     async with world.store.transaction() as tx:
         battery = await find_battery(tx, name)
-        passport = await load(tx, battery, published=False) if battery else None
+        model = await tx.get(Model, battery.model) if battery else None
+        if battery is not None and model is not None and at is not None:
+            version = await versions.stood(tx, model, battery, at)
+            if version is None:
+                raise Hidden(f"No version of {battery.id} stood at {at.isoformat()}.", f"saltbridge passport history {battery.id}")
+        passport = await load(tx, battery, published=False, version=version) if battery else None
     if battery is None or passport is None:
         raise Hidden(f"No battery {name} here.", "See passport list.")
     return passport, battery.id
+
+
+# --- a model by itself -----------------------------------------------------------------------------
+
+
+async def model(world: World, id: str, permit: Permit | None = None, *, operator: bool = False) -> Redacted:
+    """What all batteries of a model share, as the public, an agreement over the model or the operator may see it; Hidden otherwise.
+
+    Handover entries and documents are the operator's only: whose they are is decided beside a battery's own values, so they
+    are given out with a battery.
+    """
+    if permit is not None and permit.scope != f"model.{id}":
+        raise Hidden("No such model under this agreement.", "Ask for one that its dataset covers.")
+    async with world.store.transaction() as tx:
+        stored = await tx.get(Model, id)
+        if stored is None or not (operator or stored.status in ANSWERED):
+            raise Hidden("No such model here.")
+        release = _of_model(world, id, permit, operator)
+        key = ("model", id, stored.version, release.grant.digest, operator)
+        kept: Redacted | None = world.views.get(key)
+        return kept or world.views.hold(key, select(await _model_passport(tx, stored, operator), release))
+
+
+def _of_model(world: World, id: str, permit: Permit | None, operator: bool) -> Release:
+    if operator:
+        return Release(battery=id, grant=EVERYTHING, receiver=world.me.id, operator=True)
+    if permit is None:
+        return public_release(id)
+    return Release(battery=id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
+
+
+async def _model_passport(tx: Transaction, model: Model, operator: bool) -> Passport:
+    layers = [layer for layer in await tx.find(Layer, owner=model.id) if operator or layer.part != "handover"]
+    documents = await tx.find(Document, owner=model.id) if operator else []
+    return Passport(
+        battery=model.id, model=model.id, category=model.category, revision=str(model.revision), identifiers=dict(model.identifiers),
+        parts={layer.part: read_json(layer.content) for layer in layers}, documents=tuple(_of_passport(each) for each in documents),
+    )  # fmt: skip
 
 
 # --- opening a passport --------------------------------------------------------------------------
@@ -251,20 +326,25 @@ async def find_battery(tx: Transaction, name: str) -> Battery | None:
     return named[0] if len(named) == 1 else None
 
 
-async def load(tx: Transaction, battery: Battery, *, published: bool) -> Passport | None:
-    """The passport as it stands: item over model, part by part; None when it must be published and is not."""
+async def load(tx: Transaction, battery: Battery, *, published: bool, version: Version | None = None) -> Passport | None:
+    """The passport as it stands, or stood: item over model, part by part; None when it must be answered and is not."""
     model = await tx.get(Model, battery.model)
-    if model is None or (published and model.status != PUBLISHED):
+    if model is None or (published and standing(model.status, battery.status) not in ANSWERED):
         return None
-    layers = await tx.find(Layer, owner=model.id) + await tx.find(Layer, owner=battery.id)
+    if version is None:
+        layers = await tx.find(Layer, owner=model.id) + await tx.find(Layer, owner=battery.id)
+        documents = await tx.find(Document, owner=model.id) + await tx.find(Document, owner=battery.id)
+    else:
+        of = ((model.id, version.model), (battery.id, version.battery))
+        layers = [each for owner, revision in of for each in await versions.layers(tx, owner, revision)]
+        documents = [each for owner, revision in of for each in await versions.documents(tx, owner, revision)]
     parts = {}
     for part in PARTS:
         stack = [read_json(layer.content) for layer in layers if layer.part == part]
         if stack:
             parts[part] = merge(stack)
-    documents = await tx.find(Document, owner=model.id) + await tx.find(Document, owner=battery.id)
     return Passport(
-        battery=battery.id, model=model.id, category=model.category, revision=f"{model.revision}.{battery.revision}",
+        battery=battery.id, model=model.id, category=model.category, revision=str(version or f"{model.revision}.{battery.revision}"),
         identifiers=dict(model.identifiers), parts=parts, documents=tuple(_of_passport(document) for document in documents),
     )  # fmt: skip
 

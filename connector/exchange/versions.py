@@ -7,8 +7,9 @@ each step is an `Event`.  Read only: `connector.operate` writes both.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 
+from connector.errors import Malformed
 from connector.ports import Transaction
 from connector.records import Battery, Document, Event, Layer, Model, Past
 from submodels.lifecycle import State, standing
@@ -28,6 +29,24 @@ class Version:
 
     def __str__(self) -> str:
         return f"{self.model}.{self.battery}"
+
+
+def read_at(text: str, now: datetime) -> datetime | None:
+    """The instant that `?at=` names: a day means its end in UTC; None for no text.  Malformed for another text or a time to come."""
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text) if len(text) <= 10 else None
+        moment = datetime.combine(day, time.max, UTC) if day else datetime.fromisoformat(text.replace(" ", "+"))
+    except ValueError:
+        day, moment = None, None
+    if moment is None or moment.tzinfo is None:
+        raise Malformed(
+            "`at` is no date.", next="Write 2027-03-01, or an instant with its offset like 2027-03-01T12:00:00Z.", code="input.invalid"
+        )
+    if (day or moment.astimezone(UTC).date()) > now.date() or (day is None and moment > now):
+        raise Malformed("`at` lies ahead.", "Which version will stand then nobody knows.", "Ask for a time that was.", code="input.invalid")
+    return moment
 
 
 async def stood(tx: Transaction, model: Model, battery: Battery, at: datetime) -> Version | None:

@@ -3,7 +3,7 @@
 GET /data                                  all granted parts of the one battery, or a manifest of a wider scope
 GET /data/{battery}[/{part}[/$value | /path]]   one battery, one part, one place in it
 GET /data/{battery}/documents/{id}         a granted document
-`?battery=` takes any identifier of a battery, with every path.
+`?battery=` takes any identifier of a battery, with every path; `?at=` the version that stood at a time.
 
 Under an agreement over a plain asset everything below /data goes to its source instead, as its address allows.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from datetime import datetime
 from urllib.parse import quote
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from aiohttp import web
 from connector import log
 from connector.errors import Malformed, PeerUnreachable
 from connector.exchange import parcel as exits
-from connector.exchange import release, whole
+from connector.exchange import release, versions, whole
 from connector.ports import Ask, World
 
 from .doorway import TEXT, read_body
@@ -41,7 +42,7 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
     batteries = request.query.getall("battery", [])
     if len(batteries) > 1:
         raise Malformed("`battery` is given more than once.", next="Ask for one battery at a time.")
-    return deliver(await exits.pull(world, permit, steps[1:], batteries[0] if batteries else ""))
+    return deliver(await exits.pull(world, permit, steps[1:], batteries[0] if batteries else "", asked_at(world, request)))
 
 
 async def _proxied(world: World, request: web.Request, permit: release.Whole) -> web.StreamResponse:
@@ -75,6 +76,14 @@ def _below(path: str) -> str:
     """What follows /data, as it was written."""
     rest = path.lstrip("/").removeprefix("data").lstrip("/")
     return f"/{rest}" if rest else ""
+
+
+def asked_at(world: World, request: web.Request) -> datetime | None:
+    """The time whose version is asked for; None for the present one."""
+    times = request.query.getall("at", [])
+    if len(times) > 1:
+        raise Malformed("`at` is given more than once.", next="Ask for one version at a time.")
+    return versions.read_at(times[0] if times else "", world.clock.now())
 
 
 def deliver(found: exits.Parcel) -> web.Response:

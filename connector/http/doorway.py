@@ -175,7 +175,8 @@ def _body(error: errors.SaltbridgeError, visit: Visit) -> bytes:
     if visit.family is Family.AAS:
         return result(error)
     if visit.family is Family.DATA:
-        return json.dumps({"code": error.code, "reason": reasons, "decision": error.decision}, ensure_ascii=False).encode()
+        told = error.told if isinstance(error, errors.Gone) else {}
+        return json.dumps({"code": error.code, "reason": reasons, "decision": error.decision, **told}, ensure_ascii=False).encode()
     return wire.error_body(visit.family.value, error.code, reasons, visit.consumer_pid or NIL_PID, visit.provider_pid or NIL_PID)
 
 

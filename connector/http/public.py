@@ -10,7 +10,7 @@ from connector.errors import Hidden
 from connector.exchange import browse, parcel
 from connector.ports import World
 
-from .data import deliver, only_get
+from .data import asked_at, deliver, only_get
 from .doorway import JSON, TEXT, VISIT
 from .settings import Settings
 
@@ -32,7 +32,7 @@ async def passports(world: World, request: web.Request, steps: tuple[str, ...]) 
     only_get(request)
     if len(steps) < 2:
         raise Hidden
-    return deliver(await parcel.public(world, steps[1], steps[2:]))
+    return deliver(await parcel.public(world, steps[1], steps[2:], asked_at(world, request)))
 
 
 async def grants(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:

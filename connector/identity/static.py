@@ -13,7 +13,7 @@ from connector.errors import Unauthenticated, Unavailable
 from connector.frozen import replace
 from connector.kept import Kept
 from connector.ports import Caller, Clock, Me, Store
-from connector.records import Peer
+from connector.records import Json, Peer
 from policies.facts import Facts
 from policies.operands import PARTICIPANT, claim_iri
 
@@ -69,6 +69,10 @@ class StaticIdentity:
 
     async def token(self, audience: str) -> str:
         return f"Bearer {jws.sign(self._key, self._me.id, audience, self._clock.now())}"
+
+    def statement(self, claims: Json, typ: str) -> str:
+        """What this node says for anyone to check against its card: a compact JWS of a type that is no call's."""
+        return jws.sign_claims(self._key, claims, typ)
 
     def _caller(self, peer: Peer) -> Caller:
         """What the peer's record says, worked out once for each version of it."""
