@@ -114,6 +114,7 @@ HERE: Mapping[str, str] = {
     "passport.state": "The passport does not stand where this step begins.",
     "passport.taken": "What is imported belongs to another model or battery already.",
     "policy.missing": "A contract definition names a policy that is not there.",
+    "registry.full": "The battery has as many asset ids as it may have.",
     "policy.ready": "The name belongs to a ready-made policy.",
     "policy.taken": "A policy of this name stands with other terms.",
     "view.expectation": "The view does not keep what is expected of it.",

@@ -155,6 +155,34 @@ class Secret:
         return {}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecificAssetId:
+    """An asset id that the operator added to a battery; `id` is `<battery>/<name>=<value>`.  Closed until a rule opens its name."""
+
+    kind: ClassVar[str] = "assetid"
+    id: str
+    version: int = 0
+    battery: str
+    name: str  # "customerPartId"
+    value: str
+
+    def keys(self) -> Keys:
+        return {"battery": self.battery, "link": f"{self.name}={self.value}"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetIdRule:
+    """Who may read the asset ids of one name that the operator added; `id` is the name."""
+
+    kind: ClassVar[str] = "assetidrule"
+    id: str
+    version: int = 0
+    policy: str  # PolicyDefinition id
+
+    def keys(self) -> Keys:
+        return {"policy": self.policy}
+
+
 # --- conversations -------------------------------------------------------------------------------
 
 ENDED = frozenset({"FINALIZED", "COMPLETED", "TERMINATED"})  # states of both protocols that nothing follows

@@ -27,6 +27,7 @@ from submodels.grant import AttributeGrant, parse_grant
 from submodels.lifecycle import ANSWERED, State, standing
 from submodels.passport import Passport, merge
 from submodels.table import PARTS
+from submodels.twin import IDENTITY
 from submodels.value import read_json
 from submodels.view import Redacted, select
 
@@ -248,6 +249,23 @@ async def public(world: World, name: str, at: datetime | None = None) -> Redacte
     return redacted
 
 
+async def named(tx: Transaction, battery: Battery, *, published: bool = True) -> Redacted | None:
+    """What identifies a battery, as far as its class is public; None when it is not published.  Reads no more than that."""
+    model = await tx.get(Model, battery.model)
+    if model is None or (published and standing(model.status, battery.status) not in ANSWERED):
+        return None
+    parts = {}
+    for part in IDENTITY.parts:
+        layers = [await tx.get(Layer, f"{owner}/{part}") for owner in (model.id, battery.id)]
+        stack = [read_json(layer.content) for layer in layers if layer]
+        if stack:
+            parts[part] = merge(stack)
+    passport = Passport(
+        battery=battery.id, model=model.id, category=model.category, revision=f"{model.revision}.{battery.revision}", parts=parts
+    )
+    return select(passport, Release(battery=battery.id, grant=IDENTITY, receiver="public"))
+
+
 async def preview(world: World, name: str, grant: AttributeGrant, receiver: str) -> Redacted:
     """What a grant would release to somebody, for the operator's eyes (drafts too)."""
     passport, battery = await _operators(world, name)
@@ -369,6 +387,6 @@ def manifest(world: World, permit: Permit) -> Json:
 
 
 __all__ = [
-    "Asset", "Permit", "Whole", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "operator", "preview",
-    "public",
+    "Asset", "Permit", "Whole", "authorise", "batteries", "find_battery", "for_battery", "load", "manifest", "named", "operator",
+    "preview", "public",
 ]  # fmt: skip

@@ -106,6 +106,8 @@ def _family(request: web.Request) -> Family:
 def _operators_family(request: web.Request) -> Family:
     """EDC's shapes below /management, ours below /management/saltbridge."""
     words = [step for step in request.rel_url.raw_path.split("/") if step]
+    if words[1:3] == ["saltbridge", "registry"] and words[3:] and words[3] in registry.NOUNS:
+        return Family.AAS
     return Family.MANAGEMENT if words[:1] == ["management"] and words[1:2] not in (["saltbridge"], ["openapi.json"]) else Family.OPERATOR
 
 

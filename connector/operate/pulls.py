@@ -16,7 +16,7 @@ from connector.errors import Malformed, PeerRefused, PeerUnreachable, Saltbridge
 from connector.exchange import transfer
 from connector.exchange.conversation import transact
 from connector.exchange.retired import RETIRED, own_reason
-from connector.operate import catalogs, contracts, names, transfers
+from connector.operate import catalogs, contracts, lookups, names, transfers
 from connector.operate.fetching import Source, fetch, grant_of, one_place
 from connector.operate.received import DOCUMENT, keep, row, why_over
 from connector.operate.shapes import title
@@ -63,6 +63,9 @@ async def pull(world: World, wish: Wish) -> Json:
     story = Story()
     async with world.store.transaction() as tx:
         peer = await names.peer(tx, wish.peer)
+    if any(mark in wish.battery for mark in ":/"):  # an address or URN says nothing of the peer's models: ask its registry
+        wish = replace(wish, battery=await lookups.battery_of(world, peer, wish.battery))
+        story.tell("lookup", battery=wish.battery)
     agreement = await _agreement(world, peer, wish, story)
     try:
         process = await _transfer(world, agreement, story)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.operate.transfers import VERBS
 
-from . import backup, contracts, peers, policies, received, views
+from . import backup, contracts, peers, policies, received, registry, views
 from .bodies import BASE
 from .row import ARRAY, OBJECT, Row
 
@@ -94,6 +94,18 @@ ROWS = (
     Row("POST", f"{BASE}/pull", "Negotiate where needed, pull, check and keep", {200: OBJECT}, received.PullBody),
     Row("GET", f"{BASE}/received", "What was pulled", {200: ARRAY}, query=("agreement", "battery", "peer")),
     Row("GET", f"{BASE}/received/{{id}}/content", "The bytes of what was pulled", {200: None}),
+    # registry
+    Row("GET", f"{BASE}/registry/shell-descriptors", "Shell descriptors, whole", {200: OBJECT}, query=("limit", "cursor")),
+    Row("GET", f"{BASE}/registry/shell-descriptors/{{id}}", "One shell descriptor, whole", {200: OBJECT}),
+    Row("GET", f"{BASE}/registry/submodel-descriptors/{{id}}", "One submodel descriptor, whole", {200: OBJECT}),
+    Row("GET", f"{BASE}/registry/lookup/shells", "Shells by asset ids", {200: OBJECT}, query=("assetIds", "limit", "cursor")),
+    Row("GET", f"{BASE}/registry/lookup/shells/{{id}}", "The asset links of a shell", {200: ARRAY}),
+    Row("POST", f"{BASE}/registry/lookup/shellsByAssetLink", "Shells by asset links", {200: OBJECT}, ARRAY, query=("limit", "cursor")),
+    Row("GET", f"{BASE}/registry/asset-ids", "Asset ids of the operator's own, and who may read them", {200: OBJECT}, query=("battery",)),
+    Row("POST", f"{BASE}/registry/asset-ids/{{battery}}", "Give a battery an asset id", {200: OBJECT}, registry.AssetIdBody),
+    Row("DELETE", f"{BASE}/registry/asset-ids/{{battery}}/{{name}}", "Take an asset id away", {200: OBJECT}, query=("value",)),
+    Row("PUT", f"{BASE}/registry/rules/{{name}}", "Say who may read asset ids of a name", {200: OBJECT}, registry.RuleBody),
+    Row("POST", f"{BASE}/lookup", "Find a battery at peers by any identifier", {200: OBJECT}, registry.LookupBody),
     # evidence
     Row("GET", f"{BASE}/audit", "The audit chain", {200: ARRAY}, query=("after", "limit", "last", "writer")),
     Row("GET", f"{BASE}/audit/verify", "Whether the chain holds", {200: OBJECT}),
