@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 
 from submodels.documents import KINDS
 from submodels.grant import AttributeGrant, make_grant
@@ -51,12 +52,13 @@ class Release:
     grant: AttributeGrant
     receiver: str
     agreement: str = ""
+    day: date = date.min  # as of when: decides which data points are pending; without one, all that were at the beginning
     operator: bool = False  # the operator's own reading: everything, on the operator listener only
 
 
-def public_release(battery: str) -> Release:
-    """What anyone may have without a contract."""
-    return Release(battery, PUBLIC_GRANT, "public")
+def public_release(battery: str, day: date = date.min) -> Release:
+    """What anyone may have without a contract, on a day."""
+    return Release(battery, PUBLIC_GRANT, "public", day=day)
 
 
 def public_gaps(grant: AttributeGrant) -> tuple[str, ...]:

@@ -134,10 +134,10 @@ def changes(number: int, category: str, day: date) -> Iterator[tuple[date, Statu
 
 
 @lru_cache(maxsize=64)
-def pending(category: str, day: date) -> tuple[Point, ...]:
+def pending(category: str, day: date) -> tuple[int, ...]:
     """The points of which nothing may be shown on this day; of an unknown category: those pending for any."""
     known = (category,) if category.lower() in CATEGORIES else tuple(CATEGORIES)
-    return tuple(point for point in points().values() if any(status(point.number, each, day) is Status.PENDING for each in known))
+    return tuple(number for number in points() if any(status(number, each, day) is Status.PENDING for each in known))
 
 
 # --- where a passport has it -----------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 Redaction is selection: a leaf leaves when the grant names its path and its class is within the ceiling, and what holds no
 granted leaf does not appear at all - no empty container, no placeholder, no list position.  Handover entries have no
-class of their own: each goes with the document it describes (grants.md 5).
+class of their own: each goes with the document it describes (grants.md 5).  Of a data point that is pending on the
+release's day nothing leaves at all, whoever asks.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from submodels.grant import AttributeGrant
 from submodels.passport import Passport
 from submodels.paths import segments_of
 from submodels.plan import NO_CLASS, NOT_IN_VIEW, ONLY_FOR, Place, Plan, beside, plan_of
+from submodels.points import pending
 from submodels.table import PARTS, Audience
 from submodels.value import Tree, walk, write_json
 
@@ -96,7 +98,7 @@ def select(passport: Passport, release: Release) -> Redacted:
     known = (kinds_stated(passport.documents), kinds_referred(passport.parts))
     if release.operator:
         return _whole(passport, release, known)
-    plan = plan_of(release.grant)
+    plan = plan_of(release.grant, pending(passport.category, release.day))
     tally = Tally(plan.ceiling)
     parts: dict[str, Tree] = {}
     for part in PARTS:
@@ -164,6 +166,13 @@ class Tally:
     def keep_unknown(self, part: str, pointer: str, value: Tree) -> None:
         self.others[part, pointer, (), NO_CLASS, None] += _scalars(value)
 
+    def keep_shut(self, item: Place, entry: Tree) -> bool:
+        """Whether a list entry may not be shown yet; counts it if so."""
+        shut = next((each for each in item.shut if each.shuts(entry)), None)
+        if shut is not None:
+            self.others[item.part, item.pointer(), shut.annex, shut.reason, Audience.PUBLIC] += _scalars(entry)
+        return shut is not None
+
     def keep_document(self, part: str, pointer: str, kind: str, reason: str) -> None:
         known = KINDS.get(kind)
         self.others[part, pointer, known.annex if known else (), reason, known.audience if known else None] += 1
@@ -191,7 +200,8 @@ def _pick(place: Place, value: Tree, siblings: Mapping[str, Tree], tally: Tally)
         return _leaf(place, value, siblings, tally)
     if place.item is not None and type(value) is list:
         item = place.item
-        items = [picked for each in value if (picked := _pick(item, each, _NO_SIBLINGS, tally)) is not _NOTHING]
+        shown = [each for each in value if not tally.keep_shut(item, each)] if item.shut else value
+        items = [picked for each in shown if (picked := _pick(item, each, _NO_SIBLINGS, tally)) is not _NOTHING]
         return items or _NOTHING
     if place.item is not None or type(value) is not dict:
         tally.keep_unknown(place.part, place.pointer(), value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import date
 from random import Random
 
 import pytest
@@ -23,6 +24,9 @@ from submodels.views import READY, ready_view
 
 BATTERY = "EV-72.000017"
 MARK = re.compile(r"marker-\d{5}|\d+\.7250")
+# What no view may show while points 17, 18 and 19 are pending, in plain words; a footprint's label too.
+PENDING_KINDS = {"carbon-footprint-study", "due-diligence-report", "third-party-assurances"}
+LABEL = "Carbon footprint label"
 REFERENCES = {  # where an identifier of this kind is referred to
     each.refers: each for each in every_element() if each.refers
 }
@@ -55,6 +59,8 @@ class Maker:
                 return [{"en": self.mark()}, {"de": self.mark()}]
             if element.value_type == "xs:boolean":
                 return random.random() < 0.5
+            if element.path[-1] == "MarkingName" and random.random() < 0.3:
+                return f"{LABEL} {self.mark()}"
             if element.value_type in NUMERIC:
                 self.count += 1
                 return Number(f"{self.count + 10_000}.7250")
@@ -149,6 +155,7 @@ def _granted(passport: Passport, grant: AttributeGrant) -> dict[str, set[tuple[s
                 entry = whole["Documents"][int(path[1])]  # type: ignore[index, call-overload]
                 kind = _kind_of(passport, entry_identifiers(entry))
                 audience, named = (KINDS[kind].audience, kind in grant.documents) if kind else (None, False)
+                named = named and kind not in PENDING_KINDS
             else:
                 audience = class_of(element, siblings if isinstance(siblings, dict) else {})
                 named = any(covers(of_pointer(part, pointer), part, path) for pointer in grant.parts.get(part, ()))
@@ -158,9 +165,16 @@ def _granted(passport: Passport, grant: AttributeGrant) -> dict[str, set[tuple[s
                 and (audience == "public" or not str(value["value"]).startswith("https:")),
                 "MultiLanguageProperty": isinstance(value, list) and all(isinstance(each, dict) for each in value),
             }.get(element.kind, not isinstance(value, (dict, list)))
+            if part == "carbon" or (path[0] == "Markings" and _is_label(whole, path)):
+                continue
             if named and may_see(grant.ceiling, audience) and fits:
                 found[part].add(path)
     return found
+
+
+def _is_label(plate: Tree, path: tuple[str, ...]) -> bool:
+    entry = plate["Markings"][int(path[1])]  # type: ignore[index, call-overload]
+    return LABEL in str(entry.get("MarkingName"))
 
 
 def _values(part: str, whole: Tree) -> list[Tree]:
@@ -178,7 +192,8 @@ def test_exactly_the_granted_leaves_leave_in_their_order(seed: int, grant: Attri
         assert _values(part, redacted.parts[part]) == wanted if wanted else part not in redacted.parts
     assert redacted.leaves == sum(map(len, granted.values()))
     kinds = {document.id: _kind_of(passport, (document.identifier,)) for document in passport.documents}
-    may_leave = [key for key, kind in kinds.items() if kind in grant.documents and may_see(grant.ceiling, KINDS[kind].audience)]
+    granted_kinds = set(grant.documents) - PENDING_KINDS
+    may_leave = [key for key, kind in kinds.items() if kind in granted_kinds and may_see(grant.ceiling, KINDS[kind].audience)]
     assert [document.id for document in redacted.documents] == may_leave
     assert all(document.kind == kinds[document.id] for document in redacted.documents)
 
@@ -210,7 +225,9 @@ def _disturbed(node: Node | None, value: Tree, path: tuple[str, ...], kept: set[
     """The same passport to who holds `kept`: other hidden values, hidden names gone or added, list elements of hidden leaves only added."""
     element = node.element if node else None
     if node is None or (element is not None and not element.container):
-        if path in kept or (element and (element.refers or element.path[-1] in ("IsCriticalRawMaterial", "DocumentIdentifier"))):
+        if path in kept or (
+            element and (element.refers or element.path[-1] in ("IsCriticalRawMaterial", "DocumentIdentifier", "MarkingName"))
+        ):
             return value
         return random.choice(["other", None])
     if isinstance(value, list):
@@ -430,3 +447,32 @@ def test_a_consumer_notices_what_it_was_not_granted() -> None:
 
 def test_every_referring_element_has_a_kind() -> None:
     assert REFERENCES.keys() == KINDS.keys() - {"due-diligence-report", "third-party-assurances", "cycle-life-test"}
+
+
+# --- what may not be shown yet ------------------------------------------------------------------------
+
+
+def test_pending_points_are_in_no_view_whoever_asks_and_the_note_says_why() -> None:
+    passport = Maker(7, keep=1.0, junk=False).passport()
+    for name in READY:
+        redacted = select(passport, Release(BATTERY, ready_view(name)[1], "peer", day=date(2027, 2, 18)))
+        assert "carbon" not in redacted.parts
+        assert not {document.kind for document in redacted.documents} & PENDING_KINDS
+        assert LABEL not in parts_json(redacted).decode()
+    seen = select(passport, public_release(BATTERY, date(2027, 2, 18)))
+    reasons = {each.reason for each in seen.withheld if each.part == "carbon"}
+    assert reasons == {
+        "pending, not to be shown yet (data point 17)",
+        "pending, not to be shown yet (data point 18)",
+    }
+    assert any(each.part == "nameplate" and each.path == "/Markings/*" and "point 18" in each.reason for each in seen.withheld)
+
+
+def test_a_release_without_a_day_shows_nothing_that_was_ever_pending_from_the_beginning() -> None:
+    passport = Maker(7, keep=1.0, junk=False).passport()
+    assert parts_json(select(passport, public_release(BATTERY))) == parts_json(select(passport, public_release(BATTERY, date(2027, 1, 1))))
+
+
+def test_the_operator_reads_pending_points_too() -> None:
+    passport = Maker(7, keep=1.0, junk=False).passport()
+    assert "carbon" in select(passport, Release(BATTERY, PUBLIC_GRANT, "operator", operator=True)).parts
