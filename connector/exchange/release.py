@@ -9,7 +9,7 @@ the grant alone, never from the data.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from catalog.asset import in_scope
 from catalog.publish import grant_digest_of
@@ -50,6 +50,7 @@ class Permit:
     agreement: Agreement
     grant: AttributeGrant
     scope: str
+    day: date = date.min  # as of when
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ async def authorise(world: World, authorization: str) -> Permit | Whole:
         return Whole(process.id, agreement, asset)
     grant = await _bound(world, about, agreement)
     await _still_allowed(world, about, agreement, grant.digest, now)
-    return Permit(process.id, agreement, grant, agreement.scope)
+    return Permit(process.id, agreement, grant, agreement.scope, now.date())
 
 
 async def _plain(world: World, about: str, agreement: Agreement) -> Asset:
@@ -159,7 +160,7 @@ async def for_battery(world: World, permit: Permit, name: str, at: datetime | No
         battery = await find_battery(tx, name)
         if battery is None or not in_scope(permit.scope, battery.id, battery.model):
             raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
-        release = Release(battery=battery.id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
+        release = Release(battery.id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
         redacted = await _released(world, tx, battery, release, at)
     if redacted is None:
         raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
@@ -170,7 +171,7 @@ async def _released(world: World, tx: Transaction, battery: Battery, release: Re
     """The published passport through a release; None when it is not published (or was not, `at` that instant), Gone when it has ceased.
 
     Kept at hand by what it depends on: every change of a layer or document writes the battery or the model anew (`revision`),
-    and a grant is its digest.  Whether it may leave is no part of it: that is asked at every pull, before.
+    and a grant is its digest; the day decides which points are pending.  Whether it may leave is asked at every pull, before.
     """
     model = await tx.get(Model, battery.model)
     if model is None:
@@ -184,7 +185,7 @@ async def _released(world: World, tx: Transaction, battery: Battery, release: Re
         version = await versions.stood(tx, model, battery, at)
         passport = await load(tx, battery, published=False, version=version) if version and version.state in ANSWERED else None
         return select(passport, release) if passport else None
-    key = (battery.id, battery.version, model.id, model.version, release.grant.digest)
+    key = (battery.id, battery.version, model.id, model.version, release.grant.digest, release.day)
     kept: Redacted | None = world.views.get(key)
     if kept is None and (passport := await load(tx, battery, published=True)) is not None:
         kept = world.views.hold(key, select(passport, release))
@@ -243,7 +244,7 @@ async def public(world: World, name: str, at: datetime | None = None) -> Redacte
     """The public view of a published passport: what the law shows to everyone; Gone when it has ceased."""
     async with world.store.transaction() as tx:
         battery = await find_battery(tx, name)
-        redacted = await _released(world, tx, battery, public_release(battery.id), at) if battery else None
+        redacted = await _released(world, tx, battery, public_release(battery.id, world.clock.now().date()), at) if battery else None
     if redacted is None:
         raise Hidden("No such passport here.")
     return redacted
@@ -269,7 +270,7 @@ async def named(tx: Transaction, battery: Battery, *, published: bool = True) ->
 async def preview(world: World, name: str, grant: AttributeGrant, receiver: str) -> Redacted:
     """What a grant would release to somebody, for the operator's eyes (drafts too)."""
     passport, battery = await _operators(world, name)
-    return select(passport, Release(battery=battery, grant=grant, receiver=receiver))
+    return select(passport, Release(battery=battery, grant=grant, receiver=receiver, day=world.clock.now().date()))
 
 
 async def operator(world: World, name: str, at: datetime | None = None) -> Redacted:
@@ -310,7 +311,7 @@ async def model(world: World, id: str, permit: Permit | None = None, *, operator
         if stored is None or not (operator or stored.status in ANSWERED):
             raise Hidden("No such model here.")
         release = _of_model(world, id, permit, operator)
-        key = ("model", id, stored.version, release.grant.digest, operator)
+        key = ("model", id, stored.version, release.grant.digest, operator, release.day)
         kept: Redacted | None = world.views.get(key)
         return kept or world.views.hold(key, select(await _model_passport(tx, stored, operator), release))
 
@@ -319,8 +320,8 @@ def _of_model(world: World, id: str, permit: Permit | None, operator: bool) -> R
     if operator:
         return Release(battery=id, grant=EVERYTHING, receiver=world.me.id, operator=True)
     if permit is None:
-        return public_release(id)
-    return Release(battery=id, grant=permit.grant, receiver=permit.agreement.peer, agreement=permit.agreement.id)
+        return public_release(id, world.clock.now().date())
+    return Release(id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
 
 
 async def _model_passport(tx: Transaction, model: Model, operator: bool) -> Passport:
