@@ -96,6 +96,10 @@ def _claims(value: Any) -> Any:
 def _store_url(text: str) -> str:
     if not re.match(r"sqlite:.+|postgres(ql)?://.+", text):
         raise ValueError('names no store: write it as "sqlite:saltbridge.db"')
+    if text.startswith("postgres"):
+        from connector.storage import hosts  # nothing but text is read there
+
+        hosts.check(text)
     return text
 
 

@@ -32,7 +32,8 @@ from .work import UnitOfWork, Work, nobody
 from .writers import LEFT, Writer
 
 PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
-FIRST_PAUSE, LAST_PAUSE = 0.1, 5.0  # seconds between attempts to connect again
+FIRST_PAUSE, LAST_PAUSE = 0.1, 2.0  # seconds between attempts to connect again
+READY_SECONDS = 3.0  # for the database to answer whoever asks whether we are ready
 
 
 async def open_postgres(
@@ -96,6 +97,7 @@ class PostgresStore:
         except BaseException:
             await self.close()
             raise
+        log.event("database.open", database=self._database, writer=self.writer)
         loop = asyncio.get_running_loop()
         self._tasks = [
             loop.create_task(self._stay_connected(), name="store connections"),
@@ -108,6 +110,7 @@ class PostgresStore:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._hearing, return_exceptions=True)
         self._tasks = []
+        self._writer.hurry()
         if self._committing is not None:
             await self._committing
         await self._outbox.close()
@@ -169,6 +172,8 @@ class PostgresStore:
                 snapshot.end()
         if unit.work.empty():
             return
+        if (away := self._writer.away) is not None:  # rather told now than kept waiting behind a commit that nobody knows the end of
+            raise Unavailable(away.what, away.why, away.next, code=away.code, retry_after=away.retry_after)
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((unit.work, committed))
         if self._committing is None:
@@ -229,7 +234,14 @@ class PostgresStore:
         await self._outbox.wait(micros(now))
 
     async def outbox(self) -> tuple[int, datetime | None]:
-        [row] = await self._outbox.rows("letter_total", now=micros(self._clock.now()))
+        """Whoever asks this wants to know whether we can work: Unavailable within seconds when we could not write."""
+        if not self._writer.pid:
+            raise server.trouble(self._database.line.failed or ConnectionError("the session that writes has ended"))
+        try:
+            async with asyncio.timeout(READY_SECONDS):
+                [row] = await self._outbox.rows("letter_total", now=micros(self._clock.now()))
+        except TimeoutError as error:
+            raise server.trouble(error) from error
         return row["total"], None if row["oldest"] is None else instant(row["oldest"])
 
     async def forget_unnamed(self) -> int:

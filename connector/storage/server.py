@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 from asyncpg import exceptions as pg
@@ -15,12 +15,13 @@ from asyncpg.connect_utils import SessionAttribute
 from connector import log
 from connector.errors import Misconfigured, Unavailable
 
-from . import sql
+from . import hosts, sql
 
 Connection = asyncpg.Connection  # one session; never shared by two who wait at the same time
 TROUBLES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 OLDEST = 13  # major version: what the statements need
-CONNECT_SECONDS, COMMAND_SECONDS = 5.0, 30.0
+COMMAND_SECONDS = 30.0
+PORT = 5432  # where a host listens that the URL gives no port
 
 _TEXTS = {name: sql.numbered(query.text) for name, query in sql.load(sql.HERE / "postgres.sql").items()}
 _SETTINGS = {
@@ -62,27 +63,37 @@ class Server:
 
     url: str
     synchronous: str = "FULL"  # NORMAL lets a commit return before it is on the disk
+    line: hosts.Line = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "line", hosts.Line(hosts.hosts(self.url)))
 
     def __str__(self) -> str:
         parts = urlsplit(self.url)
         return f"{parts.netloc.rpartition('@')[2] or 'localhost'}{parts.path}"
 
     async def connect(self, role: str) -> Connection:
-        """A new session; raises one of TROUBLES."""
+        """A new session, of several hosts with one that takes writes; raises one of TROUBLES."""
         settings = _SETTINGS | {"application_name": f"saltbridge {role}"}
         if self.synchronous == "NORMAL":
             settings["synchronous_commit"] = "off"
-        parts = urlsplit(self.url)
-        asked = dict(parse_qsl(parts.query))  # what the URL sets goes before what we would
-        several = "," in parts.netloc.rpartition("@")[2] and "target_session_attrs" not in asked
-        return await asyncpg.connect(
-            self.url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=COMMAND_SECONDS,
-            max_cached_statement_lifetime=0,
-            server_settings={name: value for name, value in settings.items() if name not in asked},
-            target_session_attrs=SessionAttribute.read_write if several else None,  # of several hosts the one that takes writes
-        )
+        asked = hosts.asked(self.url)  # what the URL sets goes before what we would
+        settings = {name: value for name, value in settings.items() if name not in asked}
+        wanted = SessionAttribute.read_write if self.line.several and "target_session_attrs" not in asked else None
+
+        async def connect(host: hosts.Host | None, seconds: float) -> Connection:
+            return await asyncpg.connect(
+                self.url,
+                host=host.name if host else None,
+                port=(host.port or PORT) if host else None,
+                timeout=seconds,
+                command_timeout=COMMAND_SECONDS,
+                max_cached_statement_lifetime=0,
+                server_settings=settings,
+                target_session_attrs=wanted,
+            )
+
+        return await self.line.reach(connect, TROUBLES)
 
 
 async def rows(connection: Connection, statement: str, /, **values: Any) -> list[asyncpg.Record]:
@@ -125,7 +136,7 @@ def explained(error: BaseException) -> tuple[str, str]:
         if code.startswith(prefix):
             return f"{why} ({error})" if prefix in {"28", "42501", "3D000"} else why, next
     if isinstance(error, pg.TargetServerAttributeNotMatched):
-        return "none of the servers takes writes", "Name the primary in [store] url, or promote a standby."
+        return "none of the servers takes writes", "Promote a standby; a running node connects by itself."
     if isinstance(error, TimeoutError):
         return "the server does not answer in time", "Look at the database server and at the network between."
     if isinstance(error, OSError):

@@ -30,6 +30,8 @@ JOIN, LEFT = "join", "left"  # words between processes: who is alone shall share
 JOIN_TRIES = 10  # seconds that a starting process waits for whoever is alone
 TRIES = 8  # of a batch that others get in the way of; each time somebody else got on
 _REFUSED = "SB409"  # what `demand` raises
+FIND_OUT_SECONDS = 30.0  # after a commit whose answer is lost: how long its units wait for the database to say
+FIND_OUT_PAUSE = 0.2
 _UNCERTAIN = "The database went away in the middle of a commit; whether it was written shows when it is back."
 
 
@@ -46,6 +48,8 @@ class Writer:
         self._connection: Connection | None = None
         self._in_flight: tuple[Batch, Head] | None = None
         self._head = Head(0, 0, "")
+        self._closing = False
+        self.away: Unavailable | None = None  # why nothing can be written just now, while a commit waits to be found out
         self.name = ""
         self.holder = f"p-{secrets.token_hex(8)}"  # this process, for as long as it runs
         self.channel = ""  # where processes tell each other about letters
@@ -133,6 +137,10 @@ class Writer:
         self.kept_its_row = not self.name or row["before"] == self.holder
         self.name, self._head = name, Head(row["commits"], row["seq"], row["hash"])
 
+    def hurry(self) -> None:
+        """This process ends: nobody waits any longer for a database that is away."""
+        self._closing = True
+
     async def close(self) -> None:
         """Let go of our letters and of the row."""
         async with self._one_at_a_time:
@@ -187,13 +195,30 @@ class Writer:
         if self._in_flight is None:
             return None
         batch, after = self._in_flight
-        try:
-            await self._session()
-        except TROUBLES as error:
-            raise trouble(error, _UNCERTAIN) from error
+        await self._session_sooner_or_later()
         if not self.kept_its_row:
             raise Unavailable(_UNCERTAIN, "another process took over", "Read it again.", code="store.unavailable", retry_after=5)
         return batch if self._head.commits == after.commits else None
+
+    async def _session_sooner_or_later(self) -> None:
+        """Have a session again before anybody is told anything: its row says what became of the commit.
+
+        Whoever comes meanwhile is told to come back (`away`).  After half a minute it stays unknown, which is said: a caller that
+        repeats itself is recognised, whichever way it went.
+        """
+        last = asyncio.get_running_loop().time() + FIND_OUT_SECONDS
+        try:
+            while True:
+                try:
+                    await self._session()
+                    return
+                except TROUBLES as error:
+                    self.away = trouble(error)
+                    if self._closing or asyncio.get_running_loop().time() > last:
+                        raise trouble(error, _UNCERTAIN) from error
+                await asyncio.sleep(FIND_OUT_PAUSE)
+        finally:
+            self.away = None
 
     async def _write_at_once(self, connection: Connection, works: Sequence[Work], under: Under) -> Batch:
         """Take every unit at its word; the commit proves it."""
