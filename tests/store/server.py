@@ -35,6 +35,7 @@ class PostgresServer:
     programs: Path
     as_user: tuple[str, ...]
     fsync: str = "off"  # "on" where durability is part of what is measured
+    options: str = ""  # more of what the server is started with
 
     def url(self, schema: str, **settings: str) -> str:
         more = "".join(f"&{name}={value}" for name, value in settings.items())
@@ -57,23 +58,48 @@ class PostgresServer:
         await asyncio.to_thread(self.start_now)
 
     async def stop(self, mode: str = "fast") -> None:
-        await asyncio.to_thread(self._runs, "pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
+        await asyncio.to_thread(self.stop_now, mode)
 
     def make(self) -> None:
         password = self.folder / "password"
         password.write_text("secret\n")
-        if self.as_user:
-            user = pwd.getpwnam("postgres")
-            for path in (self.folder, password):
-                os.chown(path, user.pw_uid, user.pw_gid)
+        self._owned(self.folder, password)
         self._runs(
             "initdb", "-D", str(self.folder / "data"), "-U", "saltbridge", "-A", "scram-sha-256", f"--pwfile={password}", "-E", "UTF8",
             "--no-locale", "-N",
         )  # fmt: skip
 
+    def follow(self, primary: PostgresServer) -> None:
+        """Make this a standby of a running primary: a copy of it that receives what it writes."""
+        self._owned(self.folder)
+        source = f"host=127.0.0.1 port={primary.port} user=saltbridge password=secret"
+        self._runs(
+            "pg_basebackup", "-d", source, "-D", str(self.folder / "data"), "-R", "-X", "stream", "-C", "-S", f"at_{self.port}",
+            "-c", "fast", "--no-sync",
+        )  # fmt: skip
+
+    def promote(self) -> None:
+        """Be the primary from now on."""
+        self._runs("pg_ctl", "-D", str(self.folder / "data"), "-w", "promote")
+
+    def stop_now(self, mode: str = "fast") -> None:
+        self._runs("pg_ctl", "-D", str(self.folder / "data"), "-m", mode, "-w", "stop")
+
+    @property
+    def runs(self) -> bool:
+        return (self.folder / "data" / "postmaster.pid").exists()
+
     def start_now(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder} -c fsync={self.fsync}"
+        options += f" {self.options}" * bool(self.options)
         self._runs("pg_ctl", "-D", str(self.folder / "data"), "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def _owned(self, *paths: Path) -> None:
+        """Give paths to the user that the server runs as."""
+        if self.as_user:
+            user = pwd.getpwnam("postgres")
+            for path in paths:
+                os.chown(path, user.pw_uid, user.pw_gid)
 
     def _runs(self, program: str, *arguments: str) -> None:
         done = subprocess.run(
@@ -111,21 +137,26 @@ def _runuser() -> str | None:
     return shutil.which("runuser", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
-@contextmanager
-def running_server(fsync: str = "off") -> Iterator[PostgresServer]:
+def new_server(fsync: str = "off", options: str = "") -> PostgresServer:
+    """A server with a folder and a port of its own; nothing is in the folder yet."""
     where = programs()
     assert where is not None
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="saltbridge-pg-"))
-    server = PostgresServer(folder, port, where, (str(_runuser()), "-u", "postgres", "--") if os.geteuid() == 0 else (), fsync)
+    return PostgresServer(folder, port, where, (str(_runuser()), "-u", "postgres", "--") if os.geteuid() == 0 else (), fsync, options)
+
+
+@contextmanager
+def running_server(fsync: str = "off") -> Iterator[PostgresServer]:
+    server = new_server(fsync)
     try:
         server.make()
         server.start_now()
         try:
             yield server
         finally:
-            server._runs("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "-w", "stop")
+            server.stop_now("immediate")
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(server.folder, ignore_errors=True)
