@@ -38,6 +38,7 @@ from .offers import scope_of
 from .retired import RETIRED, sentence
 from .versions import Version
 
+EVERYTHING = AttributeGrant(parts=dict.fromkeys(PARTS, ("/**",)), documents=(), ceiling="contract")  # the operator's own reading
 CEASED = "passport.ceased"
 STATEMENT = "saltbridge-passport-end+jwt"  # the type of what is signed when a passport has ceased
 
@@ -276,8 +277,7 @@ async def preview(world: World, name: str, grant: AttributeGrant, receiver: str)
 async def operator(world: World, name: str, at: datetime | None = None) -> Redacted:
     """The operator's own whole passport, or the version that stood `at` an instant (operator listener only)."""
     passport, battery = await _operators(world, name, at)
-    everything = AttributeGrant(parts=dict.fromkeys(PARTS, ("/**",)), documents=(), ceiling="contract")
-    return select(passport, Release(battery=battery, grant=everything, receiver=world.me.id, operator=True))
+    return select(passport, Release(battery=battery, grant=EVERYTHING, receiver=world.me.id, operator=True))
 
 
 async def _operators(world: World, name: str, at: datetime | None = None) -> tuple[Passport, str]:
