@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import TypeVar
 
 from connector.errors import Malformed, Unavailable
 from connector.exchange.conversation import TRIES
 from connector.operate.all_of import all_of
 from connector.ports import Conflict, Transaction, World
-from connector.records import Document, Layer
-from submodels.check import check
+from connector.records import Document, Json, Layer
+from submodels.check import check, missing
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
-from submodels.passport import merge
+from submodels.passport import Passport, merge
 from submodels.table import PARTS
 from submodels.value import Tree, read_json
 
@@ -38,6 +39,8 @@ class Snapshot:
     documents: Mapping[str, Sequence[PassportDocument]]  # by owner
     model: str
     basis: Mapping[str, int] = field(repr=False)
+    category: str = ""
+    public: frozenset[str] = frozenset()  # those of the batteries that are published, or are to be: nothing mandatory may lack
 
     async def still_stands(self, tx: Transaction) -> None:
         """Conflict when a layer was written since: read and examine again."""
@@ -45,6 +48,14 @@ class Snapshot:
             stored = await tx.get(Layer, id)
             if (stored.version if stored else 0) != version:
                 raise Conflict(f"layer {id} changed meanwhile")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found: of the values, and which mandatory points the batteries lack that are to be public."""
+
+    findings: Findings
+    lacking: Mapping[str, Findings] = field(default_factory=dict)
 
 
 async def snapshot(
@@ -75,28 +86,28 @@ async def snapshot(
 
 
 async def examined(
-    world: World, read: Callable[[Transaction], Awaitable[Snapshot]], write: Callable[[Transaction, Findings], Awaitable[T]]
+    world: World, read: Callable[[Transaction], Awaitable[Snapshot]], write: Callable[[Transaction, Seen], Awaitable[T]]
 ) -> T:
     """Read a snapshot, examine it, then write in one transaction; from the start when a layer changed meanwhile."""
     for _ in range(TRIES):
         async with world.store.transaction() as tx:
             seen = await read(tx)
-        findings = await examine(seen)
+        found = await examine(seen, world.clock.now().date())
         try:
             async with world.store.transaction() as tx:
                 await seen.still_stands(tx)
-                result = await write(tx, findings)
+                result = await write(tx, found)
             return result
         except Conflict:
             continue
     raise Unavailable("Too many writers at once.", next="Try again.", retry_after=1.0)
 
 
-async def examine(seen: Snapshot) -> Findings:
-    """What is to be said of the batteries, each finding once; Malformed when a value cannot be right."""
-    findings = await asyncio.to_thread(_examine, seen)
-    refuse(seen.model, findings)
-    return findings
+async def examine(seen: Snapshot, day: date) -> Seen:
+    """What is to be said of the batteries, each finding once, and what the law of that day misses; Malformed for a value that cannot be."""
+    found = await asyncio.to_thread(_examine, seen, day)
+    refuse(seen.model, found.findings)
+    return found
 
 
 def refuse(model: str, findings: Iterable[Finding]) -> None:
@@ -112,18 +123,51 @@ def refuse(model: str, findings: Iterable[Finding]) -> None:
         )
 
 
+def refuse_incomplete(model: str, lacking: Mapping[str, Findings]) -> None:
+    """Raise Malformed with the list when a passport that is to be public lacks what is mandatory for its category and today."""
+    each = _grouped(lacking, len(lacking))
+    if each:
+        more = len(each) - SHOWN
+        raise Malformed(
+            f"{model} is not complete: {len(each)} mandatory data point{'s are' if len(each) > 1 else ' is'} missing.",
+            next="Give the values, import them, and publish again.",
+            code="passport.incomplete",
+            details=[in_words(finding) for finding in each[:SHOWN]] + ([f"and {more} more"] if more > 0 else []),
+        )
+
+
+def lacks(seen: Snapshot, id: str, day: date) -> Findings:
+    """The mandatory points that one battery of a snapshot lacks on a day."""
+    documents = (*seen.documents.get(seen.model, ()), *seen.documents.get(id, ()))
+    parts = seen.batteries[id]
+    return missing(Passport(battery=id, model=seen.model, category=seen.category, revision="", parts=parts, documents=documents), day)
+
+
+def finding_json(finding: Finding) -> Json:
+    return {"where": finding.where, "what": finding.what, "next": finding.next, "severity": finding.severity}
+
+
 def in_words(finding: Finding) -> str:
     """A finding on one line."""
     return f"{finding.where}: {finding.what}" + (f" - {finding.next}" if finding.next else "")
 
 
-def _examine(seen: Snapshot) -> Findings:
-    found: dict[Finding, list[str]] = {}
+def _examine(seen: Snapshot, day: date) -> Seen:
+    found: dict[str, Findings] = {}
     for id, parts in seen.batteries.items():
         documents = (*seen.documents.get(seen.model, ()), *seen.documents.get(id, ()))
-        for finding in check(parts, documents):
-            found.setdefault(finding, []).append(id)
-    return tuple(_of_these(finding, ids, len(seen.batteries)) for finding, ids in found.items())
+        found[id] = tuple(check(parts, documents))
+    lacking = {id: lacks(seen, id, day) for id in seen.batteries if id in seen.public}
+    return Seen(_grouped(found, len(seen.batteries)), {id: each for id, each in lacking.items() if each})
+
+
+def _grouped(found: Mapping[str, Findings], of: int) -> Findings:
+    """Each finding once, with the batteries it is about."""
+    about: dict[Finding, list[str]] = {}
+    for id, findings in found.items():
+        for finding in findings:
+            about.setdefault(finding, []).append(id)
+    return tuple(_of_these(finding, ids, of) for finding, ids in about.items())
 
 
 def _of_these(finding: Finding, ids: Sequence[str], of: int) -> Finding:

@@ -54,7 +54,13 @@ async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
     ids = dict.fromkeys(owners[each.serial] for each in batch.batteries)
     if "" in {each.owner for each in batch.layers} | {each.owner for each in batch.documents}:
         ids |= dict.fromkeys(each.id for each in await all_of(tx, Battery, model=batch.model))
-    return await snapshot(tx, batch.model, ids, given, documents)
+    seen = await snapshot(tx, batch.model, ids, given, documents)
+    model = await tx.get(Model, batch.model)
+    if model is None or model.status != PUBLISHED:
+        return seen
+    held = [await tx.get(Battery, id) for id in ids]
+    own = frozenset(each.id for each in held if each is not None and each.status)
+    return replace(seen, category=batch.category or model.category, public=frozenset(ids) - own)
 
 
 async def write(tx: Transaction, batch: Batch, now: datetime, *, act: Act = Act.UPDATE, held_back: Collection[str] = ()) -> Written:

@@ -6,22 +6,27 @@ What leaves through `show` is the operator's own passport, whole; it goes to the
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 from connector.errors import Clash, Hidden, Unsupported
 from connector.exchange import release
 from connector.exchange.conversation import transact
-from connector.operate import importing, names, views
+from connector.exchange.versions import read_at
+from connector.operate import importing, lives, names
 from connector.operate.all_of import all_of
-from connector.operate.checking import Findings, Snapshot, examined, refuse, snapshot
-from connector.operate.importing import DRAFT, PUBLISHED, Written
+from connector.operate.checking import Findings, Seen, Snapshot, examined, lacks, refuse, refuse_incomplete, snapshot
+from connector.operate.checking import finding_json as finding_json
+from connector.operate.importing import DRAFT, Written
+from connector.operate.publishing import publish as publish
 from connector.operate.reading import checked_id, reading
 from connector.ports import Transaction, World
-from connector.records import Battery, Document, Json, Layer, Model, Note, View
+from connector.records import Battery, Document, Json, Layer, Model, Note
 from connector.text import utc
 from submodels.aas import environment_to_batch
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
 from submodels.folder import Batch, BatteryIn, LayerIn, read_folder
+from submodels.lifecycle import Act
 from submodels.package import open_zip
 from submodels.table import PARTS
 from submodels.value import Number, Tree, normalise, read_json, write_json
@@ -30,6 +35,7 @@ from submodels.view import part_json, parts_json
 ZIP = "application/zip"
 AASX = "application/asset-administration-shell-package"
 JSON = "application/json"
+NOTHING = Seen(())
 
 
 class _DryRun(Exception):
@@ -53,19 +59,25 @@ def read_upload(content: bytes, media_type: str) -> Batch:
     raise Unsupported(f"{media_type or 'No media type'} is not read here.", next=f"Send {ZIP}, {AASX} or {JSON}.")
 
 
-async def import_batch(world: World, batch: Batch, *, dry_run: bool = False) -> Json:
+async def import_batch(world: World, batch: Batch, *, dry_run: bool = False, act: Act = Act.UPDATE) -> Json:
     """Store a batch in one transaction; the same input twice changes nothing, a dry run never does.
 
-    Raises Malformed with every finding when a value cannot be right, Clash when an id is taken.  Other findings are
-    reported and block nothing.  A draft's values are not examined: it cannot be published.
+    Raises Malformed with every finding when a value cannot be right, Clash when an id is taken or was given before.  Other
+    findings are reported and block nothing.  A draft's values are not examined: it cannot be published.
+
+    A published model's new batteries are published with it; one that lacks a mandatory point waits, and says so.  What is
+    published may not lose such a point: Malformed (`passport.incomplete`).
     """
     checked_id("The model", batch.model)
 
     async def as_read(tx: Transaction) -> Snapshot:
         return await importing.as_read(tx, batch)
 
-    async def work(tx: Transaction, found: Findings = ()) -> Written:
-        written = replace(await importing.write(tx, batch, world.clock.now()), findings=(*batch.findings, *found))
+    async def work(tx: Transaction, found: Seen = NOTHING) -> Written:
+        waiting = await _held_back(tx, batch, found, world.clock.now().date())
+        written = await importing.write(tx, batch, world.clock.now(), act=act, held_back=waiting)
+        waits = tuple(_waits(id, found.lacking[id]) for id in waiting)
+        written = replace(written, findings=(*batch.findings, *found.findings, *waits))
         if dry_run:
             raise _DryRun(written)
         if written.changed:
@@ -128,44 +140,6 @@ async def update(world: World, owner: str, part: str, content: bytes) -> Json:
     return await import_batch(world, batch)
 
 
-async def publish(world: World, model: str) -> Json:
-    """Make a model's passports public as far as the law says so, and open to offers; `changed` is false when they were.
-
-    Raises Clash for a draft, Malformed for values that cannot be right and for a view whose expectations fail.
-    """
-
-    async def as_read(tx: Transaction) -> Snapshot:
-        stored = await names.resolve(tx, Model, model)
-        if stored.status == DRAFT:
-            raise Clash(
-                f"{stored.id} is a draft and cannot be published.",
-                "It came from a template and holds no battery's values.",
-                "Fill it and import the result.",
-                code="passport.draft",
-            )
-        return await snapshot(tx, stored.id, [each.id for each in await all_of(tx, Battery, model=stored.id)], {})
-
-    async def work(tx: Transaction, found: Findings) -> Json:
-        stored = await names.resolve(tx, Model, model)
-        batteries = await all_of(tx, Battery, model=stored.id)
-        await _check_views(tx)
-        changed = stored.status != PUBLISHED
-        if changed:
-            tx.put(replace(stored, status=PUBLISHED, changed=world.clock.now()))
-            tx.note(Note(event="passport.published", subject=stored.id, data={"revision": stored.revision, "batteries": len(batteries)}))
-        return {
-            "model": stored.id,
-            "status": PUBLISHED,
-            "revision": stored.revision,
-            "batteries": [each.id for each in batteries],
-            "findings": [finding_json(finding) for finding in found],
-            "addresses": [f"{world.me.public_url}/passports/{each.id}" for each in batteries],
-            "changed": changed,
-        }
-
-    return await examined(world, as_read, work)
-
-
 async def list_models(world: World) -> list[Json]:
     """Every model with its batteries, parts and documents."""
 
@@ -185,17 +159,21 @@ async def show_model(world: World, model: str) -> Json:
     return await transact(world, work)
 
 
-async def show(world: World, name: str, part: str = "") -> bytes:
+async def show(world: World, name: str, part: str = "", at: str = "") -> bytes:
     """A battery's whole passport, one part of it, or what a model holds, as JSON bytes with number tokens as they came.
+
+    `at` a day or an instant: the version that stood then.
 
     `{"battery", "model", "revision", "parts": {part key: value}, "documents": [...]}`, the part's `$value`, or `show_model`.
     """
+    when = read_at(at, world.clock.now())
     async with world.store.transaction() as tx:
-        is_model = not part and await tx.get(Model, name) is not None
-        id = "" if is_model else (await names.battery(tx, name)).id
-    if is_model:
+        is_model = not part and not at and await tx.get(Model, name) is not None
+        battery = None if is_model else await names.battery(tx, name)
+        model = await tx.get(Model, battery.model) if battery else None
+    if battery is None or model is None:
         return write_json(await show_model(world, name))
-    seen = await release.operator(world, id)
+    id, seen = battery.id, await release.operator(world, battery.id, when)
     if part:
         if part not in seen.parts:
             raise Hidden(f"{id} has no part {part}.", f"It has {', '.join(seen.parts)}.")
@@ -204,13 +182,12 @@ async def show(world: World, name: str, part: str = "") -> bytes:
         "battery": seen.battery,
         "model": seen.model,
         "revision": seen.revision,
+        "status": lives.state_of(model, battery).value,
+        "successor": battery.successor or model.successor,
+        "predecessors": list(battery.predecessors or model.predecessors),
         "documents": [document_json(document) for document in seen.documents],
     }
     return write_json(head)[:-1] + b',"parts":' + parts_json(seen) + b"}"
-
-
-def finding_json(finding: Finding) -> Json:
-    return {"where": finding.where, "what": finding.what, "next": finding.next, "severity": finding.severity}
 
 
 def document_json(document: PassportDocument) -> dict[str, Tree]:
@@ -231,12 +208,23 @@ def document_json(document: PassportDocument) -> dict[str, Tree]:
 # --- inside --------------------------------------------------------------------------------------
 
 
-async def _check_views(tx: Transaction) -> None:
-    """A view whose expectations fail, or that is called public and holds less, stops every publication."""
-    for view in await all_of(tx, View):
-        grant = await views.grant_of(tx, view.grant)
-        views.require_public(view.id, grant)
-        views.require(view.id, views.judge(grant, view.expectations))
+async def _held_back(tx: Transaction, batch: Batch, found: Seen, day: date) -> tuple[str, ...]:
+    """The new batteries that are not complete; Malformed when one that is published would lose a mandatory point."""
+    waiting = []
+    for id, lacking in found.lacking.items():
+        if await tx.get(Battery, id) is None:
+            waiting.append(id)
+            continue
+        model = await tx.get(Model, batch.model)
+        before = replace(await snapshot(tx, batch.model, [id], {}), category=model.category if model else batch.category)
+        lost = set(lacking) - set(lacks(before, id, day))
+        refuse_incomplete(id, {id: tuple(each for each in lacking if each in lost)} if lost else {})
+    return tuple(waiting)
+
+
+def _waits(id: str, lacking: Findings) -> Finding:
+    more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+    return Finding(id, f"is not published yet: {lacking[0].what}{more}", f"give what is missing, then saltbridge passport publish {id}")
 
 
 async def _model_json(tx: Transaction, model: Model) -> Json:
@@ -250,7 +238,14 @@ async def _model_json(tx: Transaction, model: Model) -> Json:
         "revision": model.revision,
         "changed": utc(model.changed),
         "batteries": [
-            {"battery": each.id, "serial": each.serial, "aliases": list(each.aliases), "revision": each.revision} for each in batteries
+            {
+                "battery": each.id,
+                "serial": each.serial,
+                "aliases": list(each.aliases),
+                "revision": each.revision,
+                "status": lives.state_of(model, each).value,
+            }
+            for each in batteries
         ],
         "parts": sorted({layer.part for layer in (*layers, *first)}, key=PARTS.index),
         "documents": await tx.count(Document, owner=model.id),

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -99,14 +100,14 @@ async def test_the_same_battery_as_a_package_changes_no_value(holder: Holder, sa
 async def test_a_layer_written_meanwhile_is_examined_again(holder: Holder, sample: Batch, monkeypatch: pytest.MonkeyPatch) -> None:
     examine, runs = checking.examine, []
 
-    async def meanwhile(seen: checking.Snapshot) -> checking.Findings:
+    async def meanwhile(seen: checking.Snapshot, day: date) -> checking.Seen:
         runs.append(seen)
         if len(runs) == 1:
             async with holder.store.transaction() as tx:
                 stored = await tx.get(Layer, "EV-72/materials")
                 assert stored is not None
                 tx.put(replace(stored, remainder="{}"))
-        return await examine(seen)
+        return await examine(seen, day)
 
     await passports.import_batch(holder.world, sample)
     monkeypatch.setattr(checking, "examine", meanwhile)
