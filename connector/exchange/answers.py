@@ -32,7 +32,8 @@ FIRST_RETRY, LAST_RETRY = 0.2, 300.0  # seconds
 UNKNOWN_TRIES, UNKNOWN_PAUSE = 3, 1.0  # after a 404
 BUSY_TRIES = 4  # 409s in a row that are passing trouble
 RETRY = frozenset({409, 425, 429})
-ELSEWHERE = frozenset({401, 403, 404})  # the peer does not have this conversation, or not with us: it is not told of its end
+ELSEWHERE = frozenset({401, 403, 404})  # the peer does not have this conversation, or not with us: it is not told of its end,
+# unless it shows us where the conversation stands there: then something on the way said so, and it would wait for us for ever
 LOOKS = 3  # at the peer's state after a crossing: its own answer may still be on the way
 
 
@@ -58,10 +59,11 @@ async def read(
         return None
     if code == CROSSED and answer.status == 400:
         return await _overruled(world, talk, letter, list(reason))
-    if await _applied_there(world, talk, letter, process, origins):
+    there = await _there(world, talk, process, origins)
+    if _applied(talk, letter, process, there):
         return await settle(world, talk, letter, b"")
     why = list(reason) or [f"The peer answered {answer.status}, no reason given."]
-    return await refused(world, talk, letter, code or "peer.refused", why, tell=answer.status not in ELSEWHERE)
+    return await refused(world, talk, letter, code or "peer.refused", why, tell=bool(there) or answer.status not in ELSEWHERE)
 
 
 # --- delivered -----------------------------------------------------------------------------------
@@ -294,9 +296,8 @@ async def _there(world: World, talk: Talk, process: Any, origins: tuple[str, ...
     return str(read.state) if read else ""
 
 
-async def _applied_there(world: World, talk: Talk, letter: Letter, process: Any, origins: tuple[str, ...]) -> bool:
+def _applied(talk: Talk, letter: Letter, process: Any, state: str) -> bool:
     """Whether the peer's state shows that our message took effect although it was answered otherwise."""
-    state = await _there(world, talk, process, origins)
     if not state or not process.place.state:
         return False
     to = talk.machine.table.get((talk.state(process.place.state), Side(process.side), talk.message(letter.message)))

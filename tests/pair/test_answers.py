@@ -297,6 +297,21 @@ async def test_a_refused_message_that_took_no_effect_ends_it_and_the_peer_is_tol
     assert VERIFICATION in told["reason"][0]
 
 
+@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize("state", ["AGREED", ""])
+async def test_a_peer_that_is_said_to_know_nothing_of_it_is_told_where_it_shows_its_state(scene: Scene, status: int, state: str) -> None:
+    """A gateway's 404 says nothing of the peer behind it; one that still shows the conversation would wait for us for ever."""
+    times = {401: 2, 403: 1, 404: 4}[status]
+    pid = await _verification_gets(scene, *[status] * times, state=state)
+    for attempt in range(1, times):
+        await scene.waits(await scene.attempted(pid, attempt))
+    ended = await scene.ended(pid)
+    assert ended.place.code == "peer.refused"
+    if state:
+        await _heard(scene, TERMINATION)
+    assert scene.peer.heard().count(TERMINATION) == bool(state)
+
+
 async def test_giving_up_after_a_day_tells_the_peer_once(scene: Scene) -> None:
     pid = await _verification_gets(scene, *[503] * 2, state="AGREED")
     await scene.attempted(pid, 1)
