@@ -56,9 +56,7 @@ def running() -> Iterator[Database]:
         primary.start_now()
         standby.follow(primary)
         standby.start_now()
-        # Set now, so that the standby's copy of the settings does not have it: promoted, it would wait for a standby of its own.
-        for statement in ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()", f"CREATE DATABASE {DATABASE}"):
-            asyncio.run(primary.does(statement))
+        asyncio.run(_bind(primary))
         yield Database(primary, standby, primary)
     finally:
         for each in (standby, primary):
@@ -66,3 +64,16 @@ def running() -> Iterator[Database]:
                 with contextlib.suppress(AssertionError):
                     each.stop_now("immediate")
             shutil.rmtree(each.folder, ignore_errors=True)
+
+
+async def _bind(primary: PostgresServer) -> None:
+    """From here on the primary answers for nothing that the standby has not.
+
+    Set now, so that the standby's copy of the settings does not have it: promoted, it would wait for a standby of its own.
+    """
+    for statement in ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"):
+        await primary.does(statement)
+    async with asyncio.timeout(30):
+        while not await primary.does("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"):
+            await asyncio.sleep(0.05)
+    await primary.does(f"CREATE DATABASE {DATABASE}")

@@ -282,6 +282,8 @@ class Cutter:
         self.before: bytes = b""  # cut when this is about to go to the server
         self.after: bytes = b""  # cut when the server answers to this
         self.cuts = 0
+        self.away_after_cut = 0.0  # seconds in which nobody gets through then
+        self._away_until = 0.0
         self._writers: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> Cutter:
@@ -301,7 +303,18 @@ class Cutter:
         port: int = self._listener.sockets[0].getsockname()[1]
         return port
 
+    def instead_of(self, url: str) -> str:
+        """The database behind this wire."""
+        return url.replace(f":{urlsplit(url).port}/", f":{self.port}/")
+
+    def _cut(self) -> None:
+        self.cuts += 1
+        self._away_until = asyncio.get_running_loop().time() + self.away_after_cut
+
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if asyncio.get_running_loop().time() < self._away_until:
+            writer.close()
+            return
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self._port)
             muted = asyncio.Event()
@@ -318,10 +331,12 @@ class Cutter:
             task = asyncio.create_task(answers())
             while data := await reader.read(65536):
                 if self.before and self.before in data:
-                    self.before, self.cuts = b"", self.cuts + 1
+                    self.before = b""
+                    self._cut()
                     break
                 if self.after and self.after in data:
-                    self.after, self.cuts = b"", self.cuts + 1
+                    self.after = b""
+                    self._cut()
                     muted.set()
                 back.write(data)
             back.close()
@@ -337,7 +352,7 @@ async def cutter(postgres: PostgresServer) -> AsyncIterator[Cutter]:
 
 @pytest.mark.parametrize("cut", ["before", "after"])
 async def test_a_commit_whose_wire_is_cut_is_written_exactly_once_and_told_so(opens: Opens, url: str, cutter: Cutter, cut: str) -> None:
-    through = await opens(url.replace(f":{urlsplit(url).port}/", f":{cutter.port}/"))
+    through = await opens(cutter.instead_of(url))
     await write(through, view("first"))
     setattr(cutter, cut, b"the one that is cut")
 
