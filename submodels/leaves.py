@@ -38,13 +38,17 @@ WORDS: Mapping[str, tuple[str, ...]] = {
 
 def check_part(part: str, whole: Tree) -> Iterator[Finding]:
     """Every finding about the leaves and containers of one part, each by itself."""
+    shapes = list(_cardinality(tree(part), whole, part))
+    misshapen = tuple(each.where for each in shapes if each.rule.endswith(".shape"))
     for path, element, value in walk(part, whole):
         where = "/".join((part, *path))
+        if element is None and any(where == each or where.startswith(f"{each}/") for each in misshapen):
+            continue  # told once: its container is none
         if element is None:
             yield finding("name.unknown", where, "no such element; kept here, never given out", _nearest(part, path))
         elif value is not None:
             yield from _KIND.get(element.kind, _property)(element, value, where)
-    yield from _cardinality(tree(part), whole, part)
+    yield from shapes
 
 
 def _nearest(part: str, path: tuple[str, ...]) -> str:
@@ -84,7 +88,7 @@ def _file(element: Element, value: Tree, where: str) -> Iterator[Finding]:
 
 
 def _property(element: Element, value: Tree, where: str) -> Iterator[Finding]:
-    wrong = _type_error(element, value)
+    wrong = wrong_type(element, value)
     if wrong:
         yield finding("type", where, f"is not {element.value_type or 'a value'}: {str(value)[:40]!r}", wrong)
         return
@@ -105,7 +109,7 @@ def _property(element: Element, value: Tree, where: str) -> Iterator[Finding]:
 _KIND: Mapping[str, Callable[[Element, Tree, str], Iterator[Finding]]] = {"MultiLanguageProperty": _texts, "File": _file}
 
 
-def _type_error(element: Element, value: Tree) -> str:
+def wrong_type(element: Element, value: Tree) -> str:
     """What to write instead; "" when the value is of the element's type."""
     kind = element.value_type
     if kind in NUMERIC:

@@ -12,6 +12,18 @@ from submodels.documents import PassportDocument
 from submodels.value import Tree
 
 
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """Where a passport stands, and the addresses of those before and after it: what names a passport, nothing that one says."""
+
+    status: str = ""
+    successor: str = ""
+    predecessors: tuple[str, ...] = ()
+
+
+NO_TIES = Ties()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passport:
     """One battery with everything known of it; `parts` holds merged trees in IDTA names."""
@@ -23,6 +35,7 @@ class Passport:
     identifiers: Mapping[str, str] = field(default_factory=dict)
     parts: Mapping[str, Tree] = field(default_factory=dict, repr=False)
     documents: tuple[PassportDocument, ...] = ()
+    ties: Ties = NO_TIES
 
 
 def merge(layers: Sequence[Tree]) -> Tree:
@@ -40,10 +53,11 @@ def merge(layers: Sequence[Tree]) -> Tree:
 def _over(below: Tree, above: Tree) -> Tree:
     if above is None:
         return below
-    if not isinstance(below, dict) or not isinstance(above, dict) or _is_file(below) or _is_file(above):
+    if not isinstance(below, dict) or not isinstance(above, dict) or is_file(below) or is_file(above):
         return above
     return {**below, **{key: _over(below.get(key), value) for key, value in above.items()}}
 
 
-def _is_file(value: dict[str, Tree]) -> bool:
+def is_file(value: dict[str, Tree]) -> bool:
+    """Whether an object is the value of a File: one statement, never mixed of two."""
     return "value" in value and value.keys() <= {"contentType", "value"}

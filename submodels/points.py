@@ -49,7 +49,7 @@ class Point:
     clause: str  # "XIII 1(h)"
     seen_by: str  # the class it has by the guidance
     behaviour: str  # static | dynamic
-    level: str  # model | item: who says it
+    level: str  # model | batch | item: from which level down it may be told
     homes: tuple[tuple[str, ...], ...]  # groups of alternatives; empty: no place
     entry: str = ""
     words: tuple[str, ...] = ()
