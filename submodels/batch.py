@@ -31,6 +31,7 @@ class LayerIn:
     part: str
     tree: Tree  # IDTA names at the newest patch
     remainder: str = ""  # JSON text that only the operator's AAS export uses
+    over: bool = False  # laid over the values that are stored, instead of taking their place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

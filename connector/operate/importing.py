@@ -20,7 +20,7 @@ from connector.operate.reading import checked_id, reading
 from connector.ports import R, Transaction
 from connector.records import Battery, Document, Layer, Model, Past
 from submodels.errors import Finding
-from submodels.folder import Batch, DocumentIn
+from submodels.folder import Batch, DocumentIn, LayerIn
 from submodels.identifiers import mint_battery
 from submodels.lifecycle import Act, State
 from submodels.passport import merge
@@ -49,7 +49,7 @@ def owners_of(batch: Batch) -> dict[str, str]:
 async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
     """The batteries that this batch changes, as they will be read; a model's layer changes all of its items."""
     owners = owners_of(batch)
-    given = {f"{owners[each.owner]}/{each.part}": each.tree for each in batch.layers}
+    given = {f"{owners[each.owner]}/{each.part}": await _laid(tx, f"{owners[each.owner]}/{each.part}", each) for each in batch.layers}
     documents = [_document(owners[each.owner], each, "") for each in batch.documents]
     ids = dict.fromkeys(owners[each.serial] for each in batch.batteries)
     if "" in {each.owner for each in batch.layers} | {each.owner for each in batch.documents}:
@@ -70,6 +70,11 @@ async def write(tx: Transaction, batch: Batch, now: datetime, *, act: Act = Act.
     """
     owners = owners_of(batch)
     stored = await tx.get(Model, batch.model)
+    if stored is None and not batch.category:
+        raise Malformed(
+            f"{batch.model} is a new model of no category.", "What is asked of a passport depends on it.",
+            "Write technical/GeneralInformation/BatteryCategory in the model's row, or import its folder first.", code="passport.invalid",
+        )  # fmt: skip
     held = {each.serial: await tx.get(Battery, owners[each.serial]) for each in batch.batteries}
     await _check_free(tx, batch, stored, held)
     revisions = {batch.model: stored.revision + 1 if stored else 1}
@@ -154,8 +159,9 @@ async def _layers(tx: Transaction, batch: Batch, owners: Mapping[str, str], revi
         id = f"{owner}/{each.part}"
         stored = await tx.get(Layer, id)
         below = await tx.get(Layer, f"{batch.model}/{each.part}") if each.owner else None
-        content = write_json(each.tree).decode()
-        if below and _reads_the_same(read_json(below.content), stored, each.tree):
+        tree = await _laid(tx, id, each)
+        content = write_json(tree).decode()
+        if below and _reads_the_same(read_json(below.content), stored, tree):
             if stored is None:
                 continue
             content = stored.content
@@ -169,6 +175,25 @@ async def _layers(tx: Transaction, batch: Batch, owners: Mapping[str, str], revi
         remainder = each.remainder or (stored.remainder if stored else "")
         written.append(_put(tx, Layer(id=id, owner=owner, part=each.part, content=content, since=since, remainder=remainder), stored))
     return [layer for layer in written if layer is not None], news
+
+
+async def _laid(tx: Transaction, id: str, layer: LayerIn) -> Tree:
+    """A layer as it will be stored: whole, or laid over what is there (a spreadsheet's empty cells say nothing)."""
+    stored = await tx.get(Layer, id) if layer.over else None
+    if stored is None:
+        return layer.tree
+    before = read_json(stored.content)
+    laid = merge([before, layer.tree])
+    return before if _alike(before, laid) else laid
+
+
+def _alike(one: Tree, other: Tree) -> bool:
+    """Whether two trees say the same, in whatever order they name it; a number is not its digits as a text."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_alike(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return type(one) is type(other) and one == other
 
 
 def _reads_the_same(below: Tree, stored: Layer | None, tree: Tree) -> bool:
