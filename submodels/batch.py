@@ -25,9 +25,10 @@ _ELSEWHERE = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.\-]*:")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerIn:
-    """The values of one part at one level; `owner` is "" for the model, else a serial number."""
+    """The values of one part at one level; `owner` is "" for the model, else a serial number; of a batch `batch` is its name."""
 
     owner: str = ""
+    batch: str = ""
     part: str
     tree: Tree  # IDTA names at the newest patch
     remainder: str = ""  # JSON text that only the operator's AAS export uses
@@ -36,10 +37,11 @@ class LayerIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatteryIn:
-    """One item; `aliases` are the other identifiers it may be asked for by."""
+    """One item; `aliases` are the other identifiers it may be asked for by, `batch` the one that it was made in, "" unknown."""
 
     serial: str
     aliases: tuple[str, ...] = ()
+    batch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +102,8 @@ def is_elsewhere(place: str) -> bool:
 
 
 def in_order(layers: Iterable[LayerIn]) -> tuple[LayerIn, ...]:
-    """The model's layers first, each owner's in the order of the parts."""
-    return tuple(sorted(layers, key=lambda layer: (layer.owner, PARTS.index(layer.part))))
+    """The model's layers first, then those of batches, each owner's in the order of the parts."""
+    return tuple(sorted(layers, key=lambda layer: (layer.owner, layer.batch, PARTS.index(layer.part))))
 
 
 class Files:
