@@ -70,6 +70,8 @@ BETWEEN: Mapping[str, str] = {
     "grant.mismatch": "Dataset, terms and grant do not name the same attributes.",
     "grant.path": "The path is not in the view.",
     "passport.ceased": "The passport has ceased to exist; a signed statement says when, why and what follows.",
+    "aas.form": "The element has no form of this kind.",
+    "aas.unserved": "The AAS API has this operation, this node does not.",
     "asset.gone": "The asset of the agreement is not here any more.",
     "transfer.not.started": "The transfer is not started, or the token is an old one.",
     "transfer.suspended": "The provider suspended the transfer and has not resumed it.",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
 
+from .beside import Identifiable as Identifiable
 from .evidence import AuditEntry as AuditEntry
 from .evidence import Backup as Backup
 from .evidence import Decision as Decision

@@ -25,7 +25,7 @@ from submodels.passport import Passport
 from submodels.value import Tree, read_json
 from submodels.verify import core
 
-__all__ = ["open_zip", "read_aasx", "write_aasx"]
+__all__ = ["open_zip", "pack", "read_aasx", "write_aasx", "write_xml"]
 
 _RELATIONS = "http://admin-shell.io/aasx/relationships/"
 _ORIGIN, _SPEC, _FILES = "aasx/aasx-origin", "aasx/xml/passport.aas.xml", "aasx/documents/"
@@ -109,16 +109,26 @@ def write_aasx(passport: Passport, contents: Mapping[str, bytes], remainders: Ma
     missing = [each.id for each in passport.documents if each.id not in contents]
     if missing:
         raise Invalid(missing[0], "has no content to pack", "import the document again")
-    documents = {_FILES + quote(each.filename): (each.media_type, contents[each.id]) for each in passport.documents}
-    env = environment(passport, remainders, under=f"/{_FILES}")
+    documents = {each.filename: (each.media_type, contents[each.id]) for each in passport.documents}
+    return pack(environment(passport, remainders, under=f"/{_FILES}"), documents)
+
+
+def write_xml(env: dict[str, Tree]) -> bytes:
+    """An environment as AAS XML, metamodel 3.1."""
     jsonization, _, xmlization = core("3.1")
-    xml = '<?xml version="1.0" encoding="utf-8"?>\n' + xmlization.to_str(jsonization.environment_from_jsonable(env))
+    xml = xmlization.to_str(jsonization.environment_from_jsonable(env))
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{xml}'.encode()
+
+
+def pack(env: dict[str, Tree], files: Mapping[str, tuple[str, bytes]]) -> bytes:
+    """An environment and the files beside it (name -> media type, bytes) as one package; nothing else is in it."""
+    documents = {_FILES + quote(name): file for name, file in files.items()}
     parts = {
         "[Content_Types].xml": _content_types({name: media for name, (media, _) in documents.items()}),
         "_rels/.rels": _relationships([("aasx-origin", _ORIGIN)]),
         _ORIGIN: b"Intentionally empty.",
         "aasx/_rels/aasx-origin.rels": _relationships([("aas-spec", _SPEC)]),
-        _SPEC: xml.encode(),
+        _SPEC: write_xml(env),
         "aasx/xml/_rels/passport.aas.xml.rels": _relationships([("aas-suppl", name) for name in documents]),
         **{name: content for name, (_, content) in documents.items()},
     }

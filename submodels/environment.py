@@ -49,6 +49,14 @@ def passport_to_environment(passport: Passport, remainders: Mapping[str, str] | 
     return write_json(environment(passport, remainders, under=under))
 
 
+def part_elements(part: str, values: Tree, *, filenames: frozenset[str] = frozenset(), under: str = "") -> list[Tree]:
+    """The submodel elements that a part's values make, from the element table alone: no remainder, no kind of a document.
+
+    For what was redacted.  File values that name one of `filenames` get `under` before them.
+    """
+    return list(_elements(tree(part), "", _object(values), _Writing({}, filenames, under)))
+
+
 def environment(passport: Passport, remainders: Mapping[str, str] | None = None, *, under: str = "") -> Object:
     """The same as a tree."""
     kept = {part: _object(read_json(text)) for part, text in (remainders or {}).items() if text}

@@ -127,7 +127,7 @@ def shell_descriptor(of: Twin, ids: Iterable[tuple[AssetId, str]], submodels: Se
     ]
     return {
         "id": of.shell,
-        "idShort": _id_short(of.battery),
+        "idShort": id_short(of.battery),
         "assetKind": "Instance",
         GLOBAL: of.products[0],
         "specificAssetIds": specific,
@@ -190,7 +190,7 @@ def _reference(value: str) -> Tree:
     return {"type": "ExternalReference", "keys": [{"type": "GlobalReference", "value": value}]}
 
 
-def _id_short(battery: str) -> str:
+def id_short(battery: str) -> str:
     """The battery's id as an idShort: letters, digits and underscores, a letter first (AASd-002)."""
     plain = "".join(mark if mark.isascii() and mark.isalnum() else "_" for mark in battery)[:120]
     return plain if plain[:1].isalpha() else f"B_{plain}"

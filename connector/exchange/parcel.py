@@ -10,7 +10,8 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -46,17 +47,17 @@ async def pull(world: World, permit: release.Permit, path: tuple[str, ...], batt
     named = battery or (path[0] if path else only if kind == "battery" else "")
     rest = path if battery else path[1:]
     if not named:
-        return _sealed(world, permit.agreement.id, write_json(await _manifest(world, permit)))
+        return sealed(world, permit.agreement.id, write_json(await _manifest(world, permit)))
     await _check_path(world, permit, rest)
     redacted = await release.for_battery(world, permit, named, at)
     if rest == ("documents",):
-        parcel = _sealed(world, permit.agreement.id, json.dumps(_listing(redacted)).encode())
+        parcel = sealed(world, permit.agreement.id, json.dumps(_listing(redacted)).encode())
     elif rest[:1] == ("documents",):
         body, document = await _document(world, redacted, rest[1:])
-        parcel = _sealed(world, permit.agreement.id, body, document)
+        parcel = sealed(world, permit.agreement.id, body, document)
     else:
-        parcel = _sealed(world, permit.agreement.id, _body(redacted, rest))
-    return await _receipted(world, permit, redacted, parcel)
+        parcel = sealed(world, permit.agreement.id, _body(redacted, rest))
+    return await receipted(world, permit, redacted, parcel)
 
 
 async def public(world: World, battery: str, path: tuple[str, ...] = (), at: datetime | None = None) -> Parcel:
@@ -67,12 +68,12 @@ async def public(world: World, battery: str, path: tuple[str, ...] = (), at: dat
     redacted = await release.public(world, battery, at)
     if path[:1] == ("documents",):
         body, document = await _document(world, redacted, path[1:])
-        return _sealed(world, "public", body, document)
+        return sealed(world, "public", body, document)
     if path:
         raise Hidden("No such address here.", "Ask for /passports/{battery} or one of its documents.")
     listing = json.dumps(_listing(redacted))
     head = f'{{"battery":{json.dumps(redacted.battery)},"model":{json.dumps(redacted.model)},"documents":{listing},"parts":'
-    return _sealed(world, "public", head.encode() + parts_json(redacted) + b"}")
+    return sealed(world, "public", head.encode() + parts_json(redacted) + b"}")
 
 
 async def _manifest(world: World, permit: release.Permit) -> Json:
@@ -141,7 +142,7 @@ async def _document(world: World, redacted: Redacted, rest: tuple[str, ...]) -> 
     raise Hidden("No such document.", "The view's answer lists the documents it grants.")
 
 
-def _sealed(world: World, agreement: str, body: bytes, document: PassportDocument | None = None) -> Parcel:
+def sealed(world: World, agreement: str, body: bytes, document: PassportDocument | None = None) -> Parcel:
     """ETag is an HMAC over agreement and bytes: equal bytes under two agreements cannot be compared."""
     etag = hmac.new(world.secret, agreement.encode() + b"\0" + body, hashlib.sha256).hexdigest()[:32]
     if document is None:
@@ -149,22 +150,24 @@ def _sealed(world: World, agreement: str, body: bytes, document: PassportDocumen
     return Parcel(body, document.media_type, document.filename, etag)
 
 
-async def _receipted(world: World, permit: release.Permit, redacted: Redacted, parcel: Parcel) -> Parcel:
-    """One audit entry for each pull: counts and a digest, no value."""
+async def receipted(world: World, permit: release.Permit, redacted: Redacted, parcel: Parcel, more: Sequence[Redacted] = ()) -> Parcel:
+    """One audit entry for each pull: counts and a digest, no value.  A list shows `more` than one battery: its subject is the scope."""
     receipt = f"r-{secrets.token_hex(12)}"
     digest = hashlib.sha256(receipt.encode() + b"\0" + parcel.body).hexdigest()
+    shown = (redacted, *more)
     data = {
-        "agreement": permit.agreement.id, "peer": permit.agreement.peer, "transfer": permit.transfer, "elements": redacted.elements,
-        "documents": len(redacted.documents), "bytes": len(parcel.body), "revision": redacted.revision, "digest": digest,
+        "agreement": permit.agreement.id, "peer": permit.agreement.peer, "transfer": permit.transfer,
+        "elements": sum(each.elements for each in shown), "documents": sum(len(each.documents) for each in shown),
+        "bytes": len(parcel.body), "revision": "" if more else redacted.revision, "digest": digest,
     }  # fmt: skip
+    withheld: Counter[str] = Counter()
+    for each in shown:
+        withheld.update(each.withheld_by_class)
+    subject = permit.scope if more else redacted.battery
 
     async def work(tx: Transaction) -> None:
-        tx.note(Note(event="pull", subject=redacted.battery, data=data, beside={"withheld": redacted.withheld_by_class}))
+        tx.note(Note(event="pull", subject=subject, data=data, beside={"withheld": dict(withheld)}))
 
     await transact(world, work)
-    headers = {
-        "Saltbridge-Receipt": receipt,
-        "Saltbridge-Revision": redacted.revision,
-        "Saltbridge-Battery": redacted.battery,
-    }
-    return Parcel(parcel.body, parcel.media_type, parcel.filename, parcel.etag, headers)
+    about = {} if more else {"Saltbridge-Revision": redacted.revision, "Saltbridge-Battery": redacted.battery}
+    return Parcel(parcel.body, parcel.media_type, parcel.filename, parcel.etag, {"Saltbridge-Receipt": receipt, **about})

@@ -16,7 +16,7 @@ from aiohttp import web
 from connector.errors import Hidden, Misconfigured, Refused, SaltbridgeError, Unauthenticated, Unavailable, Unsupported
 from connector.ports import World
 
-from . import data, dsp, public, registry
+from . import aas, data, dsp, public, registry
 from .doorway import JSON, TEXT, VISIT, Family, check_entity, doorway, steps
 from .settings import Settings
 
@@ -41,6 +41,8 @@ def dataspace_app(world: World, settings: Settings) -> web.Application:
                 return await public.passports(world, request, path)
             case (noun,) if noun in registry.NOUNS:
                 return await registry.answer(world, request, path)
+            case ("aas",):
+                return await aas.answer(world, request, path)
             case (".well-known",):
                 return await public.well_known(settings, request, path)
         raise Hidden
@@ -100,12 +102,14 @@ def _family(request: web.Request) -> Family:
     words = tuple(filter(None, request.rel_url.raw_path.split("/")))
     if words[:1] == ("dsp",):
         return dsp.family(words)
-    return Family.AAS if words[:1] and words[0] in registry.NOUNS else Family.DATA
+    return Family.AAS if words[:1] and words[0] in (*registry.NOUNS, "aas") else Family.DATA
 
 
 def _operators_family(request: web.Request) -> Family:
     """EDC's shapes below /management, ours below /management/saltbridge."""
     words = [step for step in request.rel_url.raw_path.split("/") if step]
+    if words[:2] == ["management", "aas"]:
+        return Family.AAS
     if words[1:3] == ["saltbridge", "registry"] and words[3:] and words[3] in registry.NOUNS:
         return Family.AAS
     return Family.MANAGEMENT if words[:1] == ["management"] and words[1:2] not in (["saltbridge"], ["openapi.json"]) else Family.OPERATOR

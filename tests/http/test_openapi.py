@@ -31,7 +31,10 @@ async def test_every_route_is_described_and_nothing_else(tmp_path: Path) -> None
     served = {
         (route.method, route.resource.canonical)
         for route in app.router.routes()
-        if route.resource is not None and route.resource.canonical.startswith("/management") and route.method != "HEAD"
+        if route.resource is not None
+        and route.resource.canonical.startswith("/management")
+        and route.method != "HEAD"
+        and not route.resource.canonical.startswith("/management/aas/")  # IDTA's own OpenAPI describes these
     }
     described = {(method.upper(), path) for path, operations in DOCUMENT["paths"].items() for method in operations}
     assert described == served
