@@ -7,6 +7,7 @@ nobody is asked again: a node whose database is away answers at once and leaves 
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -61,6 +62,7 @@ class Line:
     hosts: tuple[Host, ...]
     clock: Callable[[], float] = time.monotonic
     failed: BaseException | None = None  # why nobody could be reached the last time; None once somebody was
+    reached: asyncio.Event = field(default_factory=asyncio.Event)  # set whenever somebody was
     _until: float = 0.0
     _best: list[Host] = field(default_factory=list)
 
@@ -83,6 +85,7 @@ class Line:
                 error = error if error is not None and _says_less(trouble) else trouble
                 continue
             self.failed, self._best = None, [host] if host else []
+            self.reached.set()
             return made
         self.failed, self._until = error, self.clock() + PAUSE
         raise error

@@ -145,7 +145,9 @@ class PostgresStore:
                     await self._outbox.open()
                     break
                 except (*TROUBLES, SaltbridgeError):
-                    await asyncio.sleep(pause)
+                    self._database.line.reached.clear()
+                    with contextlib.suppress(TimeoutError):  # somebody of us who asks meanwhile may be the first to get through
+                        await asyncio.wait_for(self._database.line.reached.wait(), pause)
                     pause = min(LAST_PAUSE, pause * 2)
             log.event("database.back", logging.WARNING, database=self._database, writer=self.writer)
             if not self._writer.kept_its_row:

@@ -73,7 +73,12 @@ async def _bind(primary: PostgresServer) -> None:
     """
     for statement in ("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"):
         await primary.does(statement)
-    async with asyncio.timeout(30):
-        while not await primary.does("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"):
-            await asyncio.sleep(0.05)
+    await _until(primary, "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'")
     await primary.does(f"CREATE DATABASE {DATABASE}")
+    await _until(primary, "SELECT 1 FROM pg_stat_replication WHERE replay_lsn >= pg_current_wal_lsn()")
+
+
+async def _until(server: PostgresServer, question: str) -> None:
+    async with asyncio.timeout(30):
+        while not await server.does(question):
+            await asyncio.sleep(0.05)

@@ -158,11 +158,19 @@ async def two(database: Database) -> AsyncIterator[tuple[PostgresStore, Postgres
         yield stores[0], stores[1]
 
 
+async def ready(store: PostgresStore) -> bool:
+    """What /health/ready asks."""
+    try:
+        return await store.outbox() == (0, None)
+    except Unavailable as away:
+        assert away.retry_after and away.why and away.next
+        return False
+
+
 async def test_what_was_told_to_be_written_is_in_the_promoted_database_once(
     two: tuple[PostgresStore, PostgresStore], database: Database
 ) -> None:
     told: list[str] = []
-    refused: list[Unavailable] = []
     over = asyncio.Event()
 
     async def busy(store: PostgresStore, lane: str) -> None:
@@ -174,8 +182,7 @@ async def test_what_was_told_to_be_written_is_in_the_promoted_database_once(
                     tx.put(view(id))
                     tx.note(Note(event="e", subject=id))
                 told.append(id)
-            except Unavailable as error:
-                refused.append(error)
+            except Unavailable:
                 await asyncio.sleep(0.05)
             number += 1
 
@@ -186,9 +193,7 @@ async def test_what_was_told_to_be_written_is_in_the_promoted_database_once(
     before = len(told)
     assert before > 20
     await asyncio.sleep(0.5)
-    with pytest.raises(Unavailable) as away:
-        await two[0].outbox()
-    assert away.value.retry_after and away.value.why
+    assert not await ready(two[0])
     await asyncio.to_thread(database.promote)
     async with asyncio.timeout(30):
         while len(told) < before + 50:
@@ -196,8 +201,9 @@ async def test_what_was_told_to_be_written_is_in_the_promoted_database_once(
         await listening  # woken, to look again
     over.set()
     await asyncio.gather(*lanes)
-    assert refused
-    assert await two[0].outbox() == (0, None)
+    async with asyncio.timeout(5):
+        while not await ready(two[0]):
+            await asyncio.sleep(0.02)
     async with two[0].transaction() as tx:
         kept = {one.id for one in await tx.find(View, limit=100_000)}
     entries = [entry for entry in await two[0].chains() if entry.event == "e"]
