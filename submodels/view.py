@@ -20,7 +20,7 @@ from submodels.audience import Release
 from submodels.documents import KINDS, PassportDocument, entry_identifiers, kinds_of, kinds_referred, kinds_stated
 from submodels.errors import Invalid
 from submodels.grant import AttributeGrant
-from submodels.passport import Passport
+from submodels.passport import NO_TIES, Passport, Ties
 from submodels.paths import segments_of
 from submodels.plan import NO_CLASS, NOT_IN_VIEW, ONLY_FOR, Place, Plan, beside, plan_of
 from submodels.points import pending
@@ -78,6 +78,7 @@ class Redacted:
     documents: tuple[PassportDocument, ...]
     elements: int  # distinct element paths with a value, handover entries apart (they count as documents)
     leaves: int
+    ties: Ties = NO_TIES
     tally: Tally | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -115,6 +116,7 @@ def select(passport: Passport, release: Release) -> Redacted:
         documents=tuple(_documents(plan, passport.documents, known, tally)),
         elements=sum(place.part != "handover" for place in tally.given),
         leaves=sum(tally.given.values()),
+        ties=passport.ties,
         tally=tally,
     )
 
@@ -132,6 +134,7 @@ def _whole(passport: Passport, release: Release, known: Sequence[_Kinds]) -> Red
         documents=tuple(replace(each, kind=_only(kinds_of([each.identifier], *known))) for each in passport.documents),
         elements=len({element.template for part, element in leaves if element and part != "handover"}),
         leaves=len(leaves),
+        ties=passport.ties,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.cli import complete
+from connector.cli import complete, life
 from connector.cli.client import Client, part
 from connector.cli.table import Column, DryRun, Json, instant, note, print_json, say, table
 from connector.errors import Malformed
@@ -58,10 +58,13 @@ def import_(
 
 
 @app.command(epilog="Example: saltbridge passport publish EV-72")
-def publish(model: Annotated[str, typer.Argument(help="The model's id.", autocompletion=complete.models)], json: Json = False) -> None:
+def publish(
+    model: Annotated[str, typer.Argument(help="A model, or a battery that waited or was archived.", autocompletion=complete.models)],
+    json: Json = False,
+) -> None:
     """Publish a model, so that views of it can be offered.
 
-    What the law makes public is served from then on, without a contract.
+    What the law makes public is served from then on, without a contract. Refused while a mandatory data point is missing.
     """
     done = Client.from_home().post(f"/passports/{part(model)}/publish")
     if json:
@@ -84,7 +87,7 @@ def list_(json: Json = False) -> None:
     rows = [
         {
             "id": each["battery"] or model["model"],
-            "status": model["status"],
+            "status": each["status"],
             "revision": f"{model['revision']}.{each['revision']}" if each["battery"] else str(model["revision"]),
             "category": model["category"],
             "parts": len(model["parts"]),
@@ -92,7 +95,7 @@ def list_(json: Json = False) -> None:
             "changed": model["changed"],
         }
         for model in models
-        for each in model["batteries"] or [{"battery": "", "revision": 0}]
+        for each in model["batteries"] or [{"battery": "", "revision": 0, "status": model["status"]}]
     ]
     columns = (
         Column("id", "PASSPORT"),
@@ -110,13 +113,14 @@ def list_(json: Json = False) -> None:
 def show(
     battery: Annotated[str, typer.Argument(help="A battery (id, serial, any identifier) or a model.", autocompletion=complete.batteries)],
     only: Annotated[str, typer.Option("--part", help="One part: nameplate, materials, circularity ...")] = "",
+    at: Annotated[str, typer.Option("--at", help="The version that stood on a day or at an instant, like 2026-11-30.")] = "",
     json: Json = False,
 ) -> None:
     """Show your own passport of a battery, or a model.
 
     Of a template's draft: its elements.
     """
-    content, _ = Client.from_home().download(f"/passports/{part(battery)}", part=only)
+    content, _ = Client.from_home().download(f"/passports/{part(battery)}", part=only, at=at)
     if json or only:
         # The bytes as they came: a number keeps its digits (3.70 stays 3.70).
         sys.stdout.buffer.write(content + b"\n")
@@ -127,13 +131,25 @@ def show(
     if "battery" not in found:
         _show_model(found)
         return
-    say(f"{found['battery']} · model {found['model']} · revision {found['revision']}")
+    say(f"{found['battery']} · model {found['model']} · {found['status']} · revision {found['revision']}")
     rows = [{"path": f"{name}/{path}", "value": leaf} for name, value in found["parts"].items() for path, leaf in _leaves(value)]
     table(rows, (Column("path", "ELEMENT"), Column("value", "VALUE")))
     if found["documents"]:
         say("")
         table([{**each, "size": int(each["size"])} for each in found["documents"]], _DOCUMENTS)
 
+
+for _verb, _example in (
+    (life.history, "EV-72.000017"),
+    (life.diff, "EV-72.000017 1.1 2.1"),
+    (life.status, "EV-72.000017 waste"),
+    (life.follow, "EV-72.000019 https://other.example/passports/EV-72.000017"),
+    (life.supersede, "EV-72.000017 --by EV-72.000019"),
+    (life.archive, "EV-72.000017 --reason 'model withdrawn'"),
+    (life.cease, "EV-72.000017 --reason recycled"),
+    (life.forget, "EV-74"),
+):
+    app.command(epilog=f"Example: saltbridge passport {_verb.__name__} {_example}")(_verb)
 
 _DOCUMENTS = (
     Column("id", "DOCUMENT"),

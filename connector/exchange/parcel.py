@@ -12,7 +12,7 @@ import json
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from connector.errors import Hidden
@@ -72,8 +72,25 @@ async def public(world: World, battery: str, path: tuple[str, ...] = (), at: dat
     if path:
         raise Hidden("No such address here.", "Ask for /passports/{battery} or one of its documents.")
     listing = json.dumps(_listing(redacted))
-    head = f'{{"battery":{json.dumps(redacted.battery)},"model":{json.dumps(redacted.model)},"documents":{listing},"parts":'
-    return sealed(world, "public", head.encode() + parts_json(redacted) + b"}")
+    head = (
+        f'{{"battery":{json.dumps(redacted.battery)},"model":{json.dumps(redacted.model)},{_ties(redacted)}"documents":{listing},"parts":'
+    )
+    return replace(sealed(world, "public", head.encode() + parts_json(redacted) + b"}"), headers=_links(redacted))
+
+
+def _ties(redacted: Redacted) -> str:
+    """Members of the public answer that say where the passport stands; none while it is simply published."""
+    told: Json = {"status": redacted.ties.status} if redacted.ties.status not in ("", "published") else {}
+    told |= {"successor": redacted.ties.successor} if redacted.ties.successor else {}
+    told |= {"predecessors": list(redacted.ties.predecessors)} if redacted.ties.predecessors else {}
+    return "".join(f"{json.dumps(name)}:{json.dumps(value)}," for name, value in told.items())
+
+
+def _links(redacted: Redacted) -> dict[str, str]:
+    """RFC 5829: the passports before and after, as addresses."""
+    after = [f'<{redacted.ties.successor}>; rel="successor-version"'] if redacted.ties.successor else []
+    links = [*after, *(f'<{each}>; rel="predecessor-version"' for each in redacted.ties.predecessors)]
+    return {"Link": ", ".join(links)} if links else {}
 
 
 async def _manifest(world: World, permit: release.Permit) -> Json:
@@ -123,8 +140,14 @@ def _body(redacted: Redacted, rest: tuple[str, ...]) -> bytes:
 def _listing(redacted: Redacted) -> list[dict[str, object]]:
     return [
         {
-            "id": document.id, "identifier": document.identifier, "kind": document.kind, "title": document.title,
-            "mediaType": document.media_type, "language": document.language, "size": document.size, "sha256": document.sha256,
+            "id": document.id,
+            "identifier": document.identifier,
+            "kind": document.kind,
+            "title": document.title,
+            "mediaType": document.media_type,
+            "language": document.language,
+            "size": document.size,
+            "sha256": document.sha256,
         }
         for document in redacted.documents
     ]

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 
 from catalog.asset import in_scope
 from catalog.publish import grant_digest_of
-from connector.errors import Denied, Gone, Hidden, Unauthenticated
+from connector.errors import Denied, Hidden, Unauthenticated
 from connector.ports import Transaction, World
 from connector.protocol.transfer import Message as T
 from connector.protocol.transfer import State as S
@@ -25,13 +25,14 @@ from submodels.audience import Release, public_release
 from submodels.documents import PassportDocument
 from submodels.grant import AttributeGrant, parse_grant
 from submodels.lifecycle import ANSWERED, State, standing
-from submodels.passport import Passport, merge
+from submodels.passport import Passport, Ties, merge
 from submodels.table import PARTS
 from submodels.twin import IDENTITY
 from submodels.value import read_json
 from submodels.view import Redacted, select
 
 from . import versions
+from .ceased import gone
 from .conversation import transact
 from .facts import allowed, decision, file, gather, judge, refusal
 from .offers import scope_of
@@ -39,9 +40,6 @@ from .retired import RETIRED, sentence
 from .versions import Version
 
 EVERYTHING = AttributeGrant(parts=dict.fromkeys(PARTS, ("/**",)), documents=(), ceiling="contract")  # the operator's own reading
-CEASED = "passport.ceased"
-STATEMENT = "saltbridge-passport-end+jwt"  # the type of what is signed when a passport has ceased
-
 
 @dataclass(frozen=True, slots=True)
 class Permit:
@@ -179,7 +177,7 @@ async def _released(world: World, tx: Transaction, battery: Battery, release: Re
         return None
     state = standing(model.status, battery.status)
     if state is State.CEASED:
-        raise _gone(world, model, battery)
+        raise gone(world, model, battery)
     if state not in ANSWERED:
         return None
     if at is not None:
@@ -191,18 +189,6 @@ async def _released(world: World, tx: Transaction, battery: Battery, release: Re
     if kept is None and (passport := await load(tx, battery, published=True)) is not None:
         kept = world.views.hold(key, select(passport, release))
     return kept
-
-
-def _gone(world: World, model: Model, battery: Battery) -> Gone:
-    """What is left of a passport that has ceased: when, why and what follows, signed by this node."""
-    end = battery if battery.status == State.CEASED else model
-    at = (end.ended or end.changed).astimezone(UTC).isoformat(timespec="seconds")
-    told: Json = {"passport": f"{world.me.public_url}/passports/{battery.id}", "ceased": at, "why": end.why, "successor": end.successor}
-    if world.sign is not None:
-        claims = {"iss": world.me.id, "sub": told["passport"], "iat": int(world.clock.now().timestamp())}
-        told["statement"] = world.sign(claims | {key: told[key] for key in ("ceased", "why", "successor")}, STATEMENT)
-    next = f"Ask for the passport that follows: {end.successor}" if end.successor else ""
-    return Gone(f"The passport {battery.id} has ceased to exist.", f"On {at}: {end.why}", next, code=CEASED, told=told)
 
 
 async def batteries(world: World, permit: Permit, after: str = "", limit: int = 1000) -> list[str]:
@@ -274,18 +260,18 @@ async def preview(world: World, name: str, grant: AttributeGrant, receiver: str)
     return select(passport, Release(battery=battery, grant=grant, receiver=receiver, day=world.clock.now().date()))
 
 
-async def operator(world: World, name: str, at: datetime | None = None) -> Redacted:
-    """The operator's own whole passport, or the version that stood `at` an instant (operator listener only)."""
+async def operator(world: World, name: str, at: datetime | Version | None = None) -> Redacted:
+    """The operator's own whole passport, or a version of it or the one that stood `at` an instant (operator listener only)."""
     passport, battery = await _operators(world, name, at)
     return select(passport, Release(battery=battery, grant=EVERYTHING, receiver=world.me.id, operator=True))
 
 
-async def _operators(world: World, name: str, at: datetime | None = None) -> tuple[Passport, str]:
-    version = None
+async def _operators(world: World, name: str, at: datetime | Version | None = None) -> tuple[Passport, str]:
+    version = at if isinstance(at, Version) else None
     async with world.store.transaction() as tx:
         battery = await find_battery(tx, name)
         model = await tx.get(Model, battery.model) if battery else None
-        if battery is not None and model is not None and at is not None:
+        if battery is not None and model is not None and isinstance(at, datetime):
             version = await versions.stood(tx, model, battery, at)
             if version is None:
                 raise Hidden(f"No version of {battery.id} stood at {at.isoformat()}.", f"saltbridge passport history {battery.id}")
@@ -329,7 +315,7 @@ async def _model_passport(tx: Transaction, model: Model, operator: bool) -> Pass
     documents = await tx.find(Document, owner=model.id) if operator else []
     return Passport(
         battery=model.id, model=model.id, category=model.category, revision=str(model.revision), identifiers=dict(model.identifiers),
-        parts={layer.part: read_json(layer.content) for layer in layers}, documents=tuple(_of_passport(each) for each in documents),
+        parts={layer.part: read_json(layer.content) for layer in layers}, documents=tuple(document_of(each) for each in documents),
     )  # fmt: skip
 
 
@@ -364,11 +350,18 @@ async def load(tx: Transaction, battery: Battery, *, published: bool, version: V
             parts[part] = merge(stack)
     return Passport(
         battery=battery.id, model=model.id, category=model.category, revision=str(version or f"{model.revision}.{battery.revision}"),
-        identifiers=dict(model.identifiers), parts=parts, documents=tuple(_of_passport(document) for document in documents),
+        identifiers=dict(model.identifiers), parts=parts, documents=tuple(document_of(document) for document in documents),
+        ties=ties(model, battery),
     )  # fmt: skip
 
 
-def _of_passport(document: Document) -> PassportDocument:
+def ties(model: Model, battery: Battery) -> Ties:
+    """Where a battery's passport stands, what it follows and what follows it."""
+    state = standing(model.status, battery.status)
+    return Ties(state, battery.successor or model.successor, battery.predecessors)
+
+
+def document_of(document: Document) -> PassportDocument:
     return PassportDocument(
         id=document.id, identifier=document.identifier, kind=document.document_kind, title=document.title, filename=document.filename,
         media_type=document.media_type, language=document.language, size=document.size, sha256=document.sha256,

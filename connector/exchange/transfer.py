@@ -259,15 +259,20 @@ async def retire(world: World, agreement_id: str, why: str) -> Agreement:
         agreement = await tx.get(Agreement, agreement_id)
         if agreement is None:
             raise Hidden(f"No agreement {agreement_id} here.", "See contract list.")
-        if agreement.retired is not None:
-            return agreement, []
-        retired = tx.put(replace(agreement, retired=world.clock.now(), retired_by=world.me.id, retired_why=why))
-        tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": world.me.id}))
-        return retired, await _end_transfers(world, tx, retired, why)
+        return await retired(world, tx, agreement, why)
 
     agreement, letters = await transact(world, work)
     await world.store.release(letters)
     return agreement
+
+
+async def retired(world: World, tx: Transaction, agreement: Agreement, why: str) -> tuple[Agreement, list[str]]:
+    """The same inside a transaction that ends more than this; release the letters once it is committed."""
+    if agreement.retired is not None:
+        return agreement, []
+    over = tx.put(replace(agreement, retired=world.clock.now(), retired_by=world.me.id, retired_why=why))
+    tx.note(Note(event="agreement.retired", subject=agreement.id, data={"by": world.me.id}))
+    return over, await _end_transfers(world, tx, over, why)
 
 
 async def _end_transfers(world: World, tx: Transaction, agreement: Agreement, why: str) -> list[str]:

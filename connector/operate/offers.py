@@ -6,6 +6,7 @@ input changes nothing.  Agreements that were made stay what they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from catalog.asset import view_asset_id
@@ -22,6 +23,7 @@ from connector.records import Agreement, Asset, Battery, ContractDefinition, Jso
 from policies.words import NO_CONTRACT, in_words
 from submodels.audience import PUBLIC_GRANT
 from submodels.grant import AttributeGrant
+from submodels.lifecycle import OFFERED, standing
 
 PLAIN = 1000  # plain assets that a list shows
 
@@ -118,17 +120,23 @@ async def withdraw(world: World, dataset: str, policy: str = "") -> Json:
         gone = [id for id in asset.definitions if not policy or id == _definition_id(asset.view, asset.scope, policy)]
         if not gone:
             raise Hidden(f"{asset.id} is not offered under {policy}.", "saltbridge view list --offers")
-        for id in gone:
-            definition = await tx.get(ContractDefinition, id)
-            if definition is None or definitions.names_only(definition, asset.id):
-                tx.delete(ContractDefinition, id)
-            asset = await _let_go(tx, asset.id, id)
-        tx.note(Note(event="view.withdrawn", subject=asset.id, data={"view": asset.view, "definitions": gone}))
+        asset = await take_off(tx, asset, gone)
         agreements = [each for each in await all_of(tx, Agreement, dataset=asset.id, side="provider") if each.retired is None]
         told = {"dataset": asset.id, "view": asset.view, "title": title(asset.id, asset.view)}
         return told | {"withdrawn": gone, "agreements": len(agreements)}
 
     return await transact(world, work)
+
+
+async def take_off(tx: Transaction, asset: Asset, gone: Sequence[str]) -> Asset:
+    """Take a dataset out of these definitions; one that named nothing else goes with it."""
+    for id in gone:
+        definition = await tx.get(ContractDefinition, id)
+        if definition is None or definitions.names_only(definition, asset.id):
+            tx.delete(ContractDefinition, id)
+        asset = await _let_go(tx, asset.id, id)
+    tx.note(Note(event="view.withdrawn", subject=asset.id, data={"view": asset.view, "definitions": list(gone)}))
+    return asset
 
 
 async def list_offers(world: World) -> list[Json]:
@@ -158,10 +166,10 @@ async def _scope(tx: Transaction, wish: Wish) -> str:
     model = await tx.get(Model, battery.model if battery else wish.model)
     if model is None:
         raise Hidden(f"There is no model {wish.model}.", "saltbridge passport list")
-    if model.status != "published":
-        raise Clash(
-            f"{model.id} is not published.", f"It is {model.status}.", f"saltbridge passport publish {model.id}", code="model.unpublished"
-        )
+    state = standing(model.status, battery.status if battery else "")
+    if state not in OFFERED:
+        id = battery.id if battery else model.id
+        raise Clash(f"{id} is not published.", f"It is {state}.", f"saltbridge passport publish {id}", code="model.unpublished")
     return f"battery.{battery.id}" if battery else f"model.{model.id}"
 
 

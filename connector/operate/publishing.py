@@ -46,6 +46,15 @@ async def publish(world: World, name: str) -> Json:
     return await examined(world, as_read, work)
 
 
+async def known(tx: Transaction, name: str) -> tuple[Model, Battery | None]:
+    """The model of this id, or the battery of this name with its model."""
+    model = await tx.get(Model, name)
+    if model is not None:
+        return model, None
+    battery = await names.battery(tx, name)
+    return await names.resolve(tx, Model, battery.model), battery
+
+
 async def _meant(tx: Transaction, name: str) -> tuple[Model, list[Battery]]:
     """The model that is published, with the batteries that are published with it; or the one battery."""
     model = await tx.get(Model, name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.operate.transfers import VERBS
 
-from . import backup, contracts, peers, policies, received, registry, views
+from . import backup, contracts, passports, peers, policies, received, registry, views
 from .bodies import BASE
 from .row import ARRAY, OBJECT, Row
 
@@ -19,8 +19,21 @@ ROWS = (
         media=_PACKAGES,
     ),
     Row("GET", f"{BASE}/passports", "Models with their batteries", {200: ARRAY}),
-    Row("GET", f"{BASE}/passports/{{name}}", "The operator's own whole passport", {200: {}}, query=("part",)),
-    Row("POST", f"{BASE}/passports/{{name}}/publish", "Publish a model", {200: OBJECT}),
+    Row("GET", f"{BASE}/passports/{{name}}", "The operator's own whole passport", {200: {}}, query=("part", "at")),
+    Row("POST", f"{BASE}/passports/{{name}}/publish", "Publish a model, or a battery that waited", {200: OBJECT}),
+    Row("GET", f"{BASE}/passports/{{name}}/history", "Every step in the life of a passport", {200: OBJECT}),
+    Row("GET", f"{BASE}/passports/{{name}}/diff", "What differs between two versions", {200: OBJECT}, query=("before", "after")),
+    Row("POST", f"{BASE}/passports/{{name}}/status", "Change the battery's own status", {200: OBJECT}, passports.StatusBody),
+    Row("POST", f"{BASE}/passports/{{name}}/follow", "Say which passport this one follows", {200: OBJECT}, passports.FollowBody),
+    *(
+        Row("POST", f"{BASE}/passports/{{name}}/{verb}", summary, {200: OBJECT}, body, ("dry_run",), body_needed=False)
+        for verb, summary, body in (
+            ("supersede", "Say which passport follows", passports.FollowBody),
+            ("archive", "Offer it no longer, answer it still", passports.EndBody),
+            ("cease", "End it; a signed statement is left", passports.EndBody),
+            ("forget", "Remove what was never published", passports.EndBody),
+        )
+    ),
     Row("PUT", f"{BASE}/passports/{{name}}/{{part}}", "Replace one part", {200: OBJECT}, {}),
     # views and offers
     Row("GET", f"{BASE}/views", "Views", {200: ARRAY}),
