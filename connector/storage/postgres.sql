@@ -197,7 +197,7 @@ INSERT INTO blob (sha256, data) SELECT * FROM unnest(:blob_names::text[], :blob_
 -- :name blob_forget
 -- Remove bytes that no record names; under a lock on the table, so that nobody keeps the same bytes meanwhile.
 DELETE FROM blob WHERE sha256 NOT IN (
-    SELECT named[1] FROM record, regexp_matches(body, '"sha256":"([0-9a-f]{64})"', 'g') AS named WHERE kind IN ('document', 'received'))
+    SELECT named[1] FROM record, regexp_matches(body, '"sha256":"([0-9a-f]{64})"', 'g') AS named WHERE kind IN ('document', 'received', 'past'))
 RETURNING 1;
 
 -- :name blob_lock
