@@ -46,6 +46,8 @@ class Battery:
     model: str
     serial: str
     aliases: tuple[str, ...] = ()  # every identifier it may be asked for by (serial, product URI, passport id)
+    batch: str = ""  # the name of the batch it was made in; "" where nobody said
+    batched: int = 0  # its revision that said so
     status: str = ""  # a state of its own; empty: as its model
     revision: int = 1
     changed: datetime
@@ -55,22 +57,40 @@ class Battery:
     successor: str = ""
     predecessors: tuple[str, ...] = ()
 
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """Whose layers make its passport, the last one laid over the others: its model, its batch, itself."""
+        return (self.model, *([batch_owner(self.model, self.batch)] if self.batch else []), self.id)
+
+    def owners_at(self, of_model: int, own: int) -> tuple[tuple[str, int], ...]:
+        """The same for a version of it, each with its revision; what a batch shares changes with the model's."""
+        batch = batch_owner(self.model, self.batch) if self.batch and own >= self.batched else ""
+        return ((self.model, of_model), *([(batch, of_model)] if batch else []), (self.id, own))
+
     def keys(self) -> Keys:
         return {"model": self.model, "serial": self.serial, "alias": (self.id, self.serial, *self.aliases)}
 
 
+def batch_owner(model: str, name: str) -> str:
+    """Whose the layers of a batch are: no id of ours holds a slash, so nothing else is called so."""
+    return f"{model}/batch/{name}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layer:
-    """The values of one part at one level (model or battery): `id` is `<owner>/<part>`."""
+    """The values of one part at one level (model, batch or battery): `id` is `<owner>/<part>`."""
 
     kind: ClassVar[str] = "layer"
     id: str
     version: int = 0
-    owner: str  # model id or battery id
+    owner: str  # model id, `batch_owner`, or battery id
     part: str
     content: str  # $value JSON text with its number tokens, IDTA names
     since: int = 1  # the owner's revision that brought this content
     remainder: str = ""  # what only the operator's AAS export uses (JSON text)
+    source: str = ""  # how this content came: folder, aasx, aas, csv, update ...
+    at: datetime | None = None  # when
+    who: str = ""  # and by whom
 
     def keys(self) -> Keys:
         return {"owner": self.owner}
