@@ -27,6 +27,7 @@ from .holdings import Layer as Layer
 from .holdings import Model as Model
 from .holdings import Past as Past
 from .holdings import Used as Used
+from .holdings import batch_owner as batch_owner
 
 # --- who -----------------------------------------------------------------------------------------
 
