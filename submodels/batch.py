@@ -70,6 +70,8 @@ class Batch:
     batteries: tuple[BatteryIn, ...] = ()
     documents: tuple[DocumentIn, ...] = ()
     findings: tuple[Finding, ...] = ()
+    source: str = ""  # how it came: folder, aasx, aas, csv, update ...
+    who: str = "operator"  # who sent it
 
 
 def valid_id(text: str) -> bool:
