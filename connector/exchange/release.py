@@ -244,7 +244,7 @@ async def named(tx: Transaction, battery: Battery, *, published: bool = True) ->
         return None
     parts = {}
     for part in IDENTITY.parts:
-        layers = [await tx.get(Layer, f"{owner}/{part}") for owner in (model.id, battery.id)]
+        layers = [await tx.get(Layer, f"{owner}/{part}") for owner in battery.owners]
         stack = [read_json(layer.content) for layer in layers if layer]
         if stack:
             parts[part] = merge(stack)
@@ -332,15 +332,15 @@ async def find_battery(tx: Transaction, name: str) -> Battery | None:
 
 
 async def load(tx: Transaction, battery: Battery, *, published: bool, version: Version | None = None) -> Passport | None:
-    """The passport as it stands, or stood: item over model, part by part; None when it must be answered and is not."""
+    """The passport as it stands, or stood: item over batch over model, part by part; None when it must be answered and is not."""
     model = await tx.get(Model, battery.model)
     if model is None or (published and standing(model.status, battery.status) not in ANSWERED):
         return None
     if version is None:
-        layers = await tx.find(Layer, owner=model.id) + await tx.find(Layer, owner=battery.id)
+        layers = [layer for owner in battery.owners for layer in await tx.find(Layer, owner=owner)]
         documents = await tx.find(Document, owner=model.id) + await tx.find(Document, owner=battery.id)
     else:
-        of = ((model.id, version.model), (battery.id, version.battery))
+        of = battery.owners_at(version.model, version.battery)
         layers = [each for owner, revision in of for each in await versions.layers(tx, owner, revision)]
         documents = [each for owner, revision in of for each in await versions.documents(tx, owner, revision)]
     parts = {}
