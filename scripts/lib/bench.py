@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from scripts.lib.bench_figures import GROUPS, QUICK, Figure, Plan
 from scripts.lib.bench_pair import ROOT, Stores, Trouble, two_cores
+from scripts.lib.figures import STORES, groups
+from scripts.lib.figures.figure import QUICK, Figure, Plan
 
 BEGIN, END = "<!-- bench:begin -->\n", "<!-- bench:end -->"
-NAMES = {name: group for group, names in GROUPS.items() for name in names}
+HEAD = ("| figure | median | spread | how |", "|---|---|---|---|")
+NAMES = {name: group for group in groups() for name in group.names}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     begun, found = time.perf_counter(), []
     try:
-        for each in _measured(options.only, QUICK if options.quick else Plan(), options.store):
+        for each in _measured(options.figure, QUICK if options.quick else Plan(), options.store):
             found.append(each)
             if not options.json:
                 print(_line(each), flush=True)
@@ -45,20 +47,25 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure two nodes of this version on this machine.")
     parser.add_argument("--json", action="store_true", help="print one object: figure -> value, unit, spread, runs, how")
     parser.add_argument("--quick", action="store_true", help="a little of everything, to see that it runs; no figure to quote")
-    parser.add_argument("--only", metavar="FIGURE", action="append", default=[], choices=list(NAMES), help="this figure; may be repeated")
-    parser.add_argument("--store", choices=("sqlite", "postgres", "both"), default="both", help="both: as far as they are here")
+    parser.add_argument(
+        "--figure", "--only", metavar="NAME", action="append", default=[], choices=list(NAMES), help="this figure; may be repeated"
+    )
+    parser.add_argument("--store", choices=(*STORES, "both"), default="both", help="both: as far as they are here")
     parser.add_argument("--list", action="store_true", help="name the figures")
     parser.add_argument("--readme", action="store_true", help="write the table into README.md, between its bench markers")
     return parser.parse_args(argv)
 
 
 def _measured(only: Sequence[str], plan: Plan, store: str) -> Iterator[Figure]:
-    for name in ("sqlite", "postgres") if store == "both" else (store,):
+    for name in STORES if store == "both" else (store,):
+        chosen = [group for group in dict.fromkeys(NAMES[each] for each in only or NAMES) if name in group.stores]
+        if not chosen:
+            continue
         with _stores(name, needed=store != "both") as stores:
             if stores is None:
                 continue
-            for group in dict.fromkeys(NAMES[each] for each in only or NAMES):
-                wanted = (each for each in group(plan, stores) if not only or each.name in only)
+            for group in chosen:
+                wanted = (each for each in group.measure(plan, stores) if not only or each.name in only)
                 yield from wanted if name == "sqlite" else (replace(each, name=f"{each.name}@{name}") for each in wanted)
 
 
@@ -96,9 +103,17 @@ def _write_readme(found: Sequence[Figure], begun: float) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"README.md has no place for the table: put {BEGIN.strip()} and {END} where it belongs.")
-    rows = [f"| `{each.name}` | {each.value:g} {each.unit} | {each.spread[0]:g} to {each.spread[1]:g} | {each.how} |" for each in found]
-    table = "\n".join(["| figure | median | spread | how |", "|---|---|---|---|", *rows])
-    path.write_text(f"{before}{BEGIN}{table}\n\n{_machine(begun)}\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{BEGIN}{table(found)}\n\n{_machine(begun)}\n{END}{after}", encoding="utf-8")
+
+
+def table(found: Sequence[Figure]) -> str:
+    """The figures as the README shows them."""
+    return "\n".join([*HEAD, *map(_row, found)])
+
+
+def _row(each: Figure) -> str:
+    value = f"{each.value:g} {each.unit}".rstrip()
+    return f"| `{each.name}` | {value} | {each.spread[0]:g} to {each.spread[1]:g} ({each.runs}) | {each.how} |"
 
 
 if __name__ == "__main__":

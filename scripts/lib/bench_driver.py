@@ -109,7 +109,7 @@ class Driver:
 
     async def fill(self, upto: int) -> Json:
         """Have so many datasets on offer."""
-        return {"added": await bench_seed.fill(self.world, upto)}
+        return {"added": await bench_seed.fill(self.world, self.node.config, upto)}
 
     async def pages(self, count: int, at_once: int, encoding: str = "") -> Json:
         """Read the peer's catalog page after page, from several places at once, beginning anew at the end."""
@@ -161,6 +161,7 @@ class Driver:
 
 def _wider(offer: Json) -> Json:
     """The offer asked for without its last day: the provider answers with what it offers, and the consumer takes that."""
+
     def later(constraint: Json) -> Json:
         ends = constraint.get("operator") == "lteq" and "dateTime" in constraint.get("leftOperand", "")
         return constraint | {"rightOperand": "2099-12-31T23:59:59Z"} if ends else constraint

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection, HTTPException
@@ -22,11 +24,27 @@ SAMPLE = ROOT / "scripts" / "sample" / "EV-72"
 MODEL, BATTERY = "EV-72", "EV-72.000017"
 VIEW, LARGER_VIEW = "dismantling", "supplier"  # some 6 and 20 kB
 READY_WITHIN = 30.0  # seconds
+KEPT = "KEPT"  # the file in a workplace that says why it stays
 Stores = Callable[[str], str]  # name of a node -> [store] url, "" for the home's own SQLite file
 
 
 class Trouble(Exception):
     """A node did not do as it was told."""
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder for homes and logs: gone afterwards, unless something went wrong; then the error says where it is."""
+    folder = Path(tempfile.mkdtemp(prefix="saltbridge-bench-"))
+    try:
+        yield folder
+    except GeneratorExit:  # nobody wants the rest
+        shutil.rmtree(folder)
+        raise
+    except Exception as error:
+        raise Trouble(f"{type(error).__name__}: {error}\nHomes and logs are kept in {folder}") from error
+    if not (folder / KEPT).exists():
+        shutil.rmtree(folder)
 
 
 class Process:
@@ -85,9 +103,17 @@ class Pair:
         """CPU seconds that both have used so far."""
         return sum(float(each.do("usage")["cpu"]) for each in self.both)
 
-    def pin(self, maker: set[int], recycler: set[int]) -> None:
-        self.maker.pin(maker)
-        self.recycler.pin(recycler)
+    def pin_apart(self) -> None:
+        """Give each a core of its own, as far as there are two."""
+        cores = sorted(two_cores())
+        self.maker.pin({cores[0]})
+        self.recycler.pin({cores[-1]})
+
+    def keep(self, why: str) -> None:
+        """Let homes and logs stay, and say where."""
+        folder = self.maker.home.parent
+        (folder / KEPT).write_text(f"{why}\n", encoding="utf-8")
+        print(f"{why}: homes and logs are kept in {folder}", file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -106,9 +132,19 @@ def pair(folder: Path, stores: Stores, view: str = VIEW) -> Iterator[Pair]:
             both.maker.do("publish", folder=str(SAMPLE), model=MODEL, view=view, policy="recycler", until="2098-12-31")
             both.recycler.do("look", view=view)
         yield both
+        check_logs(*(each.home for each in started))
     finally:
         for each in started:
             each.stop()
+
+
+def check_logs(*homes: Path) -> None:
+    """Trouble when a node logged an error of its own: it may have answered all the same, and nobody would ever know."""
+    for home in homes:
+        for line in (home / "node.log").read_text(encoding="utf-8").splitlines():
+            entry = json.loads(line) if line.startswith("{") else {"level": "error", "event": line}
+            if entry["level"] == "error" or entry.get("status") == 500:
+                raise Trouble(f"{home.name} logged an error: {line[:2000]}")
 
 
 def made(home: Path, name: str) -> Path:

@@ -1,12 +1,21 @@
-"""A large catalog: datasets written straight through the store, under ten contract definitions of which a recycler sees eight."""
+"""A large catalog under ten contract definitions, of which a recycler sees eight.
+
+A million datasets would take minutes through the node, so all but the last few are written by SQL, several thousand in a statement.
+What the SQL writes is what the store would: the body and the keys come from its own writer, and only a number differs.
+"""
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
+
 from catalog.asset import view_asset_id
+from connector.config import Config
 from connector.ports import World
 from connector.protocol import wire
 from connector.protocol.messages import CatalogRequest
 from connector.records import Asset, ContractDefinition, Grant, PolicyDefinition
+from connector.storage.form import dump, key_rows
 from policies.profiles import ready
 from scripts.lib.bench_http import Reply
 from submodels.views import ready_view
@@ -14,33 +23,99 @@ from submodels.views import ready_view
 REQUEST = wire.write(CatalogRequest())
 DEFINITIONS = 10
 HIDDEN = 2  # of them, from a recycler
-BATCH = 2000
+BY_HAND = 10  # datasets that go through the node, so that it hears of a change
+BATCH = 50_000
+_NUMBER, _DEFINITION = "NNNNNNN", "DDD"  # what stands in the template for the two that differ
+
+SQLITE = (
+    "WITH RECURSIVE n(i) AS (SELECT :low UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :high) ",
+    "replace(replace(:{0}, 'NNNNNNN', printf('%07d', i)), 'DDD', 'bench-' || (i % 10))",
+    "n",
+)
+POSTGRES = (
+    "",
+    "replace(replace(:{0}::text, 'NNNNNNN', lpad(i::text, 7, '0')), 'DDD', 'bench-' || (i % 10))",
+    "generate_series(:low::int, :high::int - 1) AS n(i)",
+)
 
 
-async def fill(world: World, upto: int) -> int:
+async def fill(world: World, config: Config, upto: int) -> int:
     """Have so many datasets; returns how many were added."""
-    view, grant = ready_view("dismantling")
     async with world.store.transaction() as tx:
         have = await tx.count(Asset, view="bench")
-        if not have:
-            tx.put(Grant(id=grant.digest, content=grant.canonical())) if await tx.get(Grant, grant.digest) is None else None
-            tx.put(PolicyDefinition(id="bench-recycler", policy=ready("recycler")))
-            tx.put(PolicyDefinition(id="bench-any", policy=ready("any-peer")))
-            tx.put(PolicyDefinition(id="bench-oem", policy=_for_role("oem")))
-            for n in range(DEFINITIONS):
-                access = "bench-oem" if n < HIDDEN else "bench-recycler" if n % 2 else "bench-any"
-                tx.put(ContractDefinition(id=f"bench-{n}", access_policy=access, contract_policy="bench-recycler"))
-    for start in range(have, upto, BATCH):
-        async with world.store.transaction() as tx:
-            for n in range(start, min(start + BATCH, upto)):
-                scope = f"model.M{n:07d}"
-                tx.put(
-                    Asset(
-                        id=view_asset_id(scope, grant.digest), form="view", scope=scope, grant=grant.digest, view="bench",
-                        title=f"{view} of model M{n:07d}", definitions=(f"bench-{n % DEFINITIONS}",),
-                    )
-                )  # fmt: skip
+    if not have:
+        await _definitions(world)
+    by_hand = max(have, upto - BY_HAND)
+    if by_hand > have:
+        await (_by_sqlite if config.database else _by_postgres)(config, have, by_hand)
+    async with world.store.transaction() as tx:
+        for n in range(by_hand, upto):
+            tx.put(dataset(f"{n:07d}", f"bench-{n % DEFINITIONS}"))
     return upto - have
+
+
+async def _definitions(world: World) -> None:
+    grant = ready_view("dismantling")[1]
+    async with world.store.transaction() as tx:
+        if await tx.get(Grant, grant.digest) is None:
+            tx.put(Grant(id=grant.digest, content=grant.canonical()))
+        tx.put(PolicyDefinition(id="bench-recycler", policy=ready("recycler")))
+        tx.put(PolicyDefinition(id="bench-any", policy=ready("any-peer")))
+        tx.put(PolicyDefinition(id="bench-oem", policy=_for_role("oem")))
+        for n in range(DEFINITIONS):
+            access = "bench-oem" if n < HIDDEN else "bench-recycler" if n % 2 else "bench-any"
+            tx.put(ContractDefinition(id=f"bench-{n}", access_policy=access, contract_policy="bench-recycler"))
+
+
+def dataset(number: str, definition: str) -> Asset:
+    """A view of one model among many."""
+    view, grant = ready_view("dismantling")
+    scope = f"model.M{number}"
+    return Asset(
+        id=view_asset_id(scope, grant.digest), form="view", scope=scope, grant=grant.digest, view="bench",
+        title=f"{view} of model M{number}", definitions=(definition,),
+    )  # fmt: skip
+
+
+def statements(form: tuple[str, str, str]) -> list[tuple[str, dict[str, str]]]:
+    """The SQL that writes datasets from :low to below :high, with the texts that it makes them from."""
+    before, value, numbers = form
+    id, body, key = (value.format(name) for name in ("id", "body", "key"))
+    template = replace(dataset(_NUMBER, _DEFINITION), version=1)
+    record = f"{before}INSERT INTO record (kind, id, version, body) SELECT 'asset', {id}, 1, {body} FROM {numbers}"
+    made = [(record, {"id": template.id, "body": dump(template)})]
+    for name, held in sorted(key_rows(template)):
+        row = f"{before}INSERT INTO record_key (kind, name, value, id) SELECT 'asset', '{name}', {key}, {id} FROM {numbers}"
+        made.append((row, {"id": template.id, "key": held}))
+    return made
+
+
+async def _by_sqlite(config: Config, low: int, high: int) -> None:
+    connection = sqlite3.connect(str(config.database), isolation_level=None, timeout=30)
+    try:
+        for start in range(low, high, BATCH):
+            connection.execute("BEGIN IMMEDIATE")
+            for statement, texts in statements(SQLITE):
+                connection.execute(statement, {**texts, "low": start, "high": min(start + BATCH, high)})
+            connection.execute("COMMIT")
+    finally:
+        connection.close()
+
+
+async def _by_postgres(config: Config, low: int, high: int) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(config.store.url)
+    try:
+        for statement, texts in statements(POSTGRES):
+            values = {**texts, "low": low, "high": high}
+            for place, name in enumerate(values, 1):
+                statement = statement.replace(f":{name}::", f"${place}::")
+            await connection.execute(statement, *values.values())
+        await connection.execute("ANALYZE record")
+        await connection.execute("ANALYZE record_key")
+    finally:
+        await connection.close()
 
 
 def next_link(reply: Reply) -> str:

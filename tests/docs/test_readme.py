@@ -9,7 +9,7 @@ import pytest
 
 from connector import settings
 from connector.protocol import negotiation, transfer
-from scripts.lib import architecture, blocks, tour
+from scripts.lib import architecture, bench, blocks, tour
 from scripts.lib.steady import Steady
 from scripts.lib.tour_steps import DEMO, TOUR
 
@@ -122,3 +122,18 @@ def test_a_block_is_written_between_its_markers_and_nowhere_else(tmp_path: Path)
 def test_a_difference_names_the_lines() -> None:
     shown = blocks.difference("a\nb\n", "a\nc\n", "README.md")
     assert "-b" in shown and "+c" in shown
+
+
+def test_the_figures_are_a_table_that_the_benchmark_wrote() -> None:
+    """Of its form and with its names; what was measured depends on the machine."""
+    block = README.partition(bench.BEGIN)[2].partition(bench.END)[0]
+    assert bench.END in README
+    lines = block.strip().splitlines()
+    if not lines:
+        pytest.skip("the table is not measured yet: scripts/bench --readme")
+    assert tuple(lines[:2]) == bench.HEAD
+    form = re.compile(r"\| `(\w+)(@postgres)?` \| [\d.e+]+( [\w/%]+)? \| [\d.e+]+ to [\d.e+]+ \(\d+\) \| [^|]+ \|")
+    rows = [form.fullmatch(row) for row in lines[2:-2]]
+    assert rows and all(rows)
+    assert {row[1] for row in rows if row} <= set(bench.NAMES)
+    assert re.search(r"\d+ cores, load [\d.]+ .* Python 3", lines[-1])

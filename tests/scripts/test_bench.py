@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.lib.bench import NAMES
+from connector.ports import SystemClock
+from connector.storage.sqlite import open_sqlite
+from scripts.lib import bench_seed
+from scripts.lib.bench import NAMES, table
 from scripts.lib.bench_driver import _wider
-from scripts.lib.bench_figures import Plan, figure
 from scripts.lib.bench_http import Reply
+from scripts.lib.bench_pair import Trouble, check_logs, workplace
 from scripts.lib.bench_seed import next_link
+from scripts.lib.figures import groups
+from scripts.lib.figures.figure import Plan, figure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +31,10 @@ ASKED_FOR = (
     "negotiation_ms_p50",
     "negotiation_ms_p99",
     "negotiations_per_s",
+    "negotiations_six_per_s",
     "negotiations_lost",
+    "cpu_ms_per_negotiation",
+    "rss_after_mib",
     "catalog_page_per_s",
     "catalog_growth",
     "pulls_per_s",
@@ -43,6 +54,70 @@ def test_every_promised_figure_is_there_from_at_least_five_runs_and_two_thousand
     assert plan.runs * plan.busy >= 2000
     assert plan.at_once == 32
     assert plan.datasets == (1_000, 100_000, 1_000_000)
+
+
+def test_no_two_modules_make_a_figure_of_one_name() -> None:
+    with pytest.raises(ValueError, match="two figures of one name"):
+        groups(("start", "start"))
+
+
+def test_a_table_has_a_row_for_each_figure() -> None:
+    rows = table([figure("a_per_s", "1/s", [1.0, 2.0, 3.0], "so"), figure("lost", "", [0.0, 0.0], "how many")]).splitlines()
+    assert rows[2:] == ["| `a_per_s` | 2 1/s | 1 to 3 (3) | so |", "| `lost` | 0 | 0 to 0 (2) | how many |"]
+
+
+def test_a_workplace_goes_unless_something_went_wrong_in_it() -> None:
+    with workplace() as folder:
+        pass
+    assert not folder.exists()
+    with pytest.raises(Trouble) as caught, workplace() as folder:
+        (folder / "node.log").write_text("what happened")
+        raise ValueError("maker answered 500")
+    assert "maker answered 500" in str(caught.value)
+    assert str(folder) in str(caught.value)
+    assert (folder / "node.log").read_text() == "what happened"
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"level": "error", "event": "bug"}', '{"level": "info", "event": "request", "status": 500}', "Traceback (most recent call last):"],
+)
+def test_an_error_in_a_log_stops_the_benchmark(line: str, tmp_path: Path) -> None:
+    (tmp_path / "node.log").write_text('{"level": "info", "event": "request", "status": 200}\n')
+    check_logs(tmp_path)
+    (tmp_path / "node.log").write_text(f"{line}\n")
+    with pytest.raises(Trouble, match="logged an error"):
+        check_logs(tmp_path)
+
+
+def test_a_dataset_written_by_sql_is_as_the_store_writes_it(tmp_path: Path) -> None:
+    path = str(tmp_path / "one.db")
+    asyncio.run(_put(path, "0000007"))
+    stored = _rows(path)
+    other = sqlite3.connect(tmp_path / "one.db")
+    other.executescript("DELETE FROM record; DELETE FROM record_key")
+    for statement, texts in bench_seed.statements(bench_seed.SQLITE):
+        other.execute(statement, {**texts, "low": 7, "high": 8})
+    other.commit()
+    other.close()
+    assert _rows(path) == stored
+
+
+async def _put(path: str, number: str) -> None:
+    store = open_sqlite(path, SystemClock())
+    async with store.transaction() as tx:
+        tx.put(bench_seed.dataset(number, "bench-7"))
+    await store.close()
+
+
+def _rows(path: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        records = connection.execute("SELECT kind, id, version, body FROM record").fetchall()
+        return [*records, *connection.execute("SELECT kind, name, value, id FROM record_key ORDER BY name").fetchall()]
+    finally:
+        connection.close()
 
 
 def test_the_next_page_is_read_from_the_link_header_only() -> None:
