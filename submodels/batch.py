@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from submodels.documents import MEDIA_TYPES, entry_identifiers
 from submodels.errors import Finding
+from submodels.links import names_in
 from submodels.table import PARTS, Node, tree
 from submodels.value import Tree
 
@@ -85,10 +86,15 @@ def safe_id(text: str) -> str:
 
 
 def aliases(parts: Mapping[str, Tree]) -> tuple[str, ...]:
-    """The identifiers inside a battery's parts that it may be asked for by, besides its serial number."""
+    """The identifiers inside a battery's parts that it may be asked for by, besides its serial number.
+
+    Of a GS1 link also what it names on every host (`links.gs1_key`).
+    """
     wanted = (("nameplate", "URIOfTheProduct"), ("metadata", "uniqueProductIdentifier"), ("metadata", "digitalProductPassportId"))
     found = (text_at(parts.get(part), name) for part, name in wanted)
-    return tuple(dict.fromkeys(text for text in found if text))
+    given = [text for text in found if text]
+    keys = [key for text in given for key in names_in(text, "")]
+    return tuple(dict.fromkeys([*given, *keys]))
 
 
 def text_at(found: Tree, *path: str) -> str:

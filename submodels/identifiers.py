@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from submodels.errors import Invalid
 
-_GS1_PRIMARY = {"01": 14, "414": 13, "8003": 14, "8004": 0}  # AI -> digits under a check digit (8003 begins with 14)
+_GS1_PRIMARY = {"01": 14, "414": 13, "8003": 14, "8004": 0, "8006": 14}  # AI -> digits under a check digit, at its beginning
 _GS1_NAMES = {
     "01": "gtin",
     "22": "variant",
@@ -23,9 +23,10 @@ _GS1_NAMES = {
     "414": "gln",
     "8003": "grai",
     "8004": "giai",
+    "8006": "itip",
     "254": "extension",
 }
-_CSET82 = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")
+CSET82 = re.compile(r"[!\"%&'()*+,\-./0-9:;<=>?A-Z_a-z]{1,20}")
 _ID_LINK = re.compile(r"https?://[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
 _DID = re.compile(r"did:[a-z0-9]+:[A-Za-z0-9._:%-]+")
 _BPN = re.compile(r"BPN([LSA])[0-9A-Z]{12}")
@@ -60,11 +61,12 @@ def product_identifier(text: str) -> Identifier:
     if link.scheme != "https" or not link.hostname or link.username is not None or len(text) > 2000 or re.search(r"\s", text):
         raise Invalid(text[:200], "is no product identifier", "use an https link (GS1 Digital Link, IEC 61406) or a DID")
     id_link = len(text) <= 255 and not link.fragment and bool(_ID_LINK.fullmatch(text))
-    keys = _gs1_keys(text, link.path)
+    keys = gs1_keys(text, link.path)
     return Identifier("gs1-digital-link" if keys else "https", text, keys, id_link)
 
 
-def _gs1_keys(text: str, path: str) -> dict[str, str]:
+def gs1_keys(text: str, path: str) -> dict[str, str]:
+    """The keys in the path of a GS1 Digital Link by their names, none where it is no such link; Invalid for a wrong digit."""
     segments = [unquote(segment) for segment in path.split("/") if segment]
     begins = next((place for place, (key, value) in enumerate(pairwise(segments)) if _looks_primary(key, value)), None)
     if begins is None:
@@ -74,7 +76,7 @@ def _gs1_keys(text: str, path: str) -> dict[str, str]:
     value = pairs[primary][:digits]
     if digits and check_digit(value[:-1]) != value[-1]:
         raise Invalid(text[:200], f"the check digit of {value} is not {check_digit(value[:-1])}", "read the number again")
-    if "21" in pairs and not _CSET82.fullmatch(pairs["21"]):
+    if "21" in pairs and not CSET82.fullmatch(pairs["21"]):
         raise Invalid(text[:200], "the serial number (21) is not 1 to 20 characters of GS1's set 82", "shorten it or use another scheme")
     return {_GS1_NAMES[key]: value for key, value in pairs.items() if key in _GS1_NAMES}
 
@@ -84,7 +86,9 @@ def _looks_primary(key: str, value: str) -> bool:
         return False
     digits = _GS1_PRIMARY[key]
     if key == "8003":
-        return len(value) >= digits and value[:digits].isdecimal()
+        return len(value) >= digits and value[:digits].isascii() and value[:digits].isdecimal()
+    if key == "8006":  # a GTIN, then which piece of how many
+        return value.isascii() and value.isdecimal() and len(value) == digits + 4
     return value.isascii() and value.isdecimal() and len(value) == digits if digits else 0 < len(value) <= 30
 
 

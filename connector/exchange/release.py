@@ -25,6 +25,7 @@ from submodels.audience import Release, public_release
 from submodels.documents import PassportDocument
 from submodels.grant import AttributeGrant, parse_grant
 from submodels.lifecycle import ANSWERED, State, standing
+from submodels.links import names_in
 from submodels.passport import Passport, Ties, merge
 from submodels.table import PARTS
 from submodels.twin import IDENTITY
@@ -156,7 +157,7 @@ async def for_battery(world: World, permit: Permit, name: str, at: datetime | No
     through the grant and the classes as they are now.
     """
     async with world.store.transaction() as tx:
-        battery = await find_battery(tx, name)
+        battery = await find_battery(tx, name, world.me.public_url)
         if battery is None or not in_scope(permit.scope, battery.id, battery.model):
             raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
         release = Release(battery.id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
@@ -230,7 +231,7 @@ def _retired(world: World, agreement: Agreement, now: datetime) -> str:
 async def public(world: World, name: str, at: datetime | None = None) -> Redacted:
     """The public view of a published passport: what the law shows to everyone; Gone when it has ceased."""
     async with world.store.transaction() as tx:
-        battery = await find_battery(tx, name)
+        battery = await find_battery(tx, name, world.me.public_url)
         redacted = await _released(world, tx, battery, public_release(battery.id, world.clock.now().date()), at) if battery else None
     if redacted is None:
         raise Hidden("No such passport here.")
@@ -269,7 +270,7 @@ async def operator(world: World, name: str, at: datetime | Version | None = None
 async def _operators(world: World, name: str, at: datetime | Version | None = None) -> tuple[Passport, str]:
     version = at if isinstance(at, Version) else None
     async with world.store.transaction() as tx:
-        battery = await find_battery(tx, name)
+        battery = await find_battery(tx, name, world.me.public_url)
         model = await tx.get(Model, battery.model) if battery else None
         if battery is not None and model is not None and isinstance(at, datetime):
             version = await versions.stood(tx, model, battery, at)
@@ -322,13 +323,19 @@ async def _model_passport(tx: Transaction, model: Model, operator: bool) -> Pass
 # --- opening a passport --------------------------------------------------------------------------
 
 
-async def find_battery(tx: Transaction, name: str) -> Battery | None:
-    """A battery by its id or any other identifier of it; None when the name is not exactly one battery's."""
+async def find_battery(tx: Transaction, name: str, home: str = "") -> Battery | None:
+    """A battery by its id, any other identifier of it, or an identification link; None when the name is not exactly one battery's.
+
+    A link that names an id counts where `home` is its origin; a GTIN and serial number count on any host.
+    """
     battery = await tx.get(Battery, name)
     if battery is not None:
         return battery
-    named = await tx.find(Battery, alias=name, limit=2)
-    return named[0] if len(named) == 1 else None
+    for each in (name, *(names_in(name, home) if ":" in name else ())):
+        named = await tx.find(Battery, alias=each, limit=2)
+        if len(named) == 1:
+            return named[0]
+    return None
 
 
 async def load(tx: Transaction, battery: Battery, *, published: bool, version: Version | None = None) -> Passport | None:

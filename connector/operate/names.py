@@ -13,6 +13,7 @@ from connector.errors import Hidden, Malformed
 from connector.ports import Record, Transaction
 from connector.records import Agreement, Battery, Decision, Negotiation, Peer, Transfer
 from connector.text import clean
+from submodels.links import names_in
 
 R = TypeVar("R", bound=Record)
 
@@ -85,8 +86,11 @@ async def decision(tx: Transaction, text: str) -> Decision:
 
 async def battery(tx: Transaction, text: str) -> Battery:
     """A battery of ours by id, any of its identifiers, or a unique beginning of its id."""
-    aliased = await tx.find(Battery, alias=text, limit=2)
-    return aliased[0] if len(aliased) == 1 else await resolve(tx, Battery, text)
+    for name in (text, *(names_in(text, "") if ":" in text else ())):
+        aliased = await tx.find(Battery, alias=name, limit=2)
+        if len(aliased) == 1:
+            return aliased[0]
+    return await resolve(tx, Battery, text)
 
 
 async def resolve(tx: Transaction, kind: type[R], text: str) -> R:
