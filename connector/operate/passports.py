@@ -136,6 +136,7 @@ async def update(world: World, owner: str, part: str, content: bytes) -> Json:
         batteries=(BatteryIn(serial=serial, aliases=()),) if battery else (),
         documents=(),
         findings=findings,
+        source="update",
     )
     return await import_batch(world, batch)
 
