@@ -44,7 +44,9 @@ def dataspace_app(world: World, settings: Settings) -> web.Application:
             case ("aas",):
                 return await aas.answer(world, request, path)
             case (".well-known",):
-                return await public.well_known(settings, request, path)
+                return await public.well_known(world, settings, request, path)
+            case (noun,) if noun in public.LINKS:
+                return await public.links(world, request)
         raise Hidden
 
     def guard(request: web.Request) -> web.Request:

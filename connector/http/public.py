@@ -3,36 +3,54 @@
 from __future__ import annotations
 
 import json
+import re
 
 from aiohttp import web
 
 from connector.errors import Hidden
-from connector.exchange import browse, parcel
+from connector.exchange import browse, naming, parcel
 from connector.ports import World
 
 from .data import asked_at, deliver, only_get
 from .doorway import JSON, TEXT, VISIT
 from .settings import Settings
+from .turns import in_turn
 
+LINKS = frozenset({"i", "01", "8003", "8004", "8006"})  # what an identification link of ours begins with
 VERSIONS = {"protocolVersions": [{"version": "2025-1", "path": "/dsp/2025-1", "binding": "HTTPS"}]}
 
 
-async def well_known(settings: Settings, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
-    """`/.well-known/dspace-version` (DSP 2025-1, 1.1) and `/.well-known/did.json`; nobody has to say who they are."""
+async def well_known(world: World, settings: Settings, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
+    """`/.well-known/dspace-version` (DSP 2025-1, 1.1), `did.json` and `gs1resolver`; nobody has to say who they are."""
     only_get(request)
     if steps[1:] == ("dspace-version",):
         return _json(VERSIONS)
     if steps[1:] == ("did.json",):
         return _json(settings.card())
+    if steps[1:] == ("gs1resolver",):
+        return _json(naming.resolver(world))
     raise Hidden
 
 
 async def passports(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
-    """`/passports/{battery}[/documents/{id}]`: what the law makes public, without a contract."""
+    """`/passports/{battery}[/documents/{id} | /did.json]`: what the law makes public, without a contract; the battery's DID document."""
     only_get(request)
     if len(steps) < 2:
         raise Hidden
-    return deliver(await parcel.public(world, steps[1], steps[2:], asked_at(world, request)))
+    if steps[2:] == ("did.json",):
+        return deliver(await naming.did_document(world, steps[1]))
+    async with in_turn(request, ""):
+        return deliver(await parcel.public(world, steps[1], steps[2:], asked_at(world, request)))
+
+
+async def links(world: World, request: web.Request) -> web.StreamResponse:
+    """An identification link (`/i/{battery}`, `/01/{GTIN}/21/{serial}` ...): 303 to the public passport, or what it leads to as a list."""
+    only_get(request)
+    path = re.sub(r"//+", "/", request.rel_url.raw_path).rstrip("/")
+    wanted = request.query.get("linkType", "")
+    if wanted in ("all", "linkset") or naming.LINKSET in request.headers.get("Accept", ""):
+        return deliver(await naming.linkset(world, path))
+    return web.Response(status=303, headers={"Location": await naming.leads_to(world, path), **TEXT})
 
 
 async def grants(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
@@ -42,7 +60,8 @@ async def grants(world: World, request: web.Request, steps: tuple[str, ...]) -> 
         raise Hidden
     caller = await world.identity.authenticate(request.headers.get("Authorization", ""), safe=True)
     request[VISIT].peer = caller.participant
-    return web.Response(body=await browse.grant(world, caller, steps[1]), content_type=JSON, headers=TEXT)
+    async with in_turn(request, caller.participant):
+        return web.Response(body=await browse.grant(world, caller, steps[1]), content_type=JSON, headers=TEXT)
 
 
 def _json(value: object) -> web.Response:
