@@ -2,7 +2,9 @@
 
     model.toml                          model id, category, [identifiers] manufacturer, operator, facility
     parts/<part key>.json               $value of what all items share
-    items/<serial>/<part key>.json      $value of what one item says, laid over the model's
+    batches/<name>/<part key>.json      $value of what the items of one batch share, laid over the model's
+    items/<serial>/<part key>.json      $value of what one item says, laid over its batch's and the model's
+    items/<serial>/item.toml            batch: the name of the batch it was made in
     documents.csv                       owner, identifier, kind, title, file, media_type, language
     documents/...                       the files themselves, anywhere in the folder
 
@@ -15,7 +17,8 @@ import csv
 import io
 import mimetypes
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
@@ -39,9 +42,10 @@ from submodels.value import Tree, normalise, read_json
 
 __all__ = ["Batch", "BatteryIn", "DocumentIn", "LayerIn", "read_folder"]
 
-_COLUMNS = ("owner", "identifier", "kind", "title", "file", "media_type", "language")
+COLUMNS = ("owner", "identifier", "kind", "title", "file", "media_type", "language")
 _NEEDED = ("identifier", "file")
 _KINDS = f"kinds are {', '.join(KINDS)}"
+ITEM = "item.toml"
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".git")
 
 
@@ -51,18 +55,19 @@ def read_folder(files: Mapping[str, bytes]) -> Batch:
     model, category, identifiers = _model(files["model.toml"])
     findings: list[Finding] = []
     layers: list[LayerIn] = []
-    for name, owner, part in _layers(files):
+    for name, owner, batch, part in _layers(files):
         try:
             tree, odd = normalise(part, read_json(files[name], where=name))
         except Invalid as error:
             raise Invalid(name, error.what, error.next) from None
         findings.extend(Finding(f"{name}: {each.where}", each.what, each.next, each.severity) for each in odd)
-        layers.append(LayerIn(owner=owner, part=part, tree=tree))
+        layers.append(LayerIn(owner=owner, batch=batch, part=part, tree=tree))
     if not layers:
         raise Invalid("parts/", "no part found", f"write parts/<part>.json; parts are {', '.join(PARTS)}")
-    serials = sorted({layer.owner for layer in layers} - {""})
+    batches = _batches(files, {layer.batch for layer in layers} - {""})
+    serials = sorted({layer.owner for layer in layers} - {""} | batches.keys())
     pool = Files(_documents_only(files), _listed(files, serials, findings))
-    layers = [LayerIn(owner=each.owner, part=each.part, tree=pool.take(each.owner, each.part, each.tree)) for each in layers]
+    layers = [replace(each, tree=pool.take(each.owner, each.part, each.tree)) for each in layers]
     findings.extend((*pool.findings, *pool.doubled()))
     findings.extend(Finding(name, "belongs to nothing; not imported", "list it in documents.csv") for name in pool.unclaimed)
     findings.extend(_contradictions(category, layers))
@@ -71,9 +76,10 @@ def read_folder(files: Mapping[str, bytes]) -> Batch:
         category=category,
         identifiers=identifiers,
         layers=in_order(layers),
-        batteries=tuple(_battery(serial, layers) for serial in serials),
+        batteries=tuple(_battery(serial, batches.get(serial, ""), layers) for serial in serials),
         documents=pool.documents,
         findings=tuple(findings),
+        source="folder",
     )
 
 
@@ -110,25 +116,50 @@ def _known(where: str, said: Mapping[str, object], names: tuple[str, ...]) -> No
             raise Invalid(f"{where}: {key}", "no such setting", f"did you mean {near[0]}?" if near else f"settings are {', '.join(names)}")
 
 
-def _layers(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, str]]:
-    """(path, owner, part) of every part file; Invalid for a file in these folders that is none."""
+def _layers(files: Mapping[str, bytes]) -> Iterator[tuple[str, str, str, str]]:
+    """(path, owner, batch, part) of every part file; Invalid for a file in these folders that is none."""
     for name in files:
         steps = name.split("/")
-        if steps[0] not in ("parts", "items"):
+        if steps[0] not in ("parts", "batches", "items") or (steps[0] == "items" and steps[-1] == ITEM and len(steps) == 3):
             continue
-        depth, owner = (2, "") if steps[0] == "parts" else (3, steps[1] if len(steps) > 2 else "")
+        depth, named = (2, "") if steps[0] == "parts" else (3, steps[1] if len(steps) > 2 else "")
         part = steps[-1].removesuffix(".json")
         if len(steps) != depth or not steps[-1].endswith(".json") or part not in PARTS:
             near = get_close_matches(part, PARTS, 1, 0.5)
             raise Invalid(name, "is no part", f"did you mean {near[0]}.json?" if near else f"parts are {', '.join(PARTS)}")
-        if owner and not valid_id(owner):
-            raise Invalid(name, "the serial number may hold letters, digits and -._~: only", "rename the folder")
-        yield name, owner, part
+        if named and not valid_id(named):
+            what = "the serial number" if steps[0] == "items" else "the name of a batch"
+            raise Invalid(name, f"{what} may hold letters, digits and -._~: only", "rename the folder")
+        yield name, named if steps[0] == "items" else "", named if steps[0] == "batches" else "", part
+
+
+def _batches(files: Mapping[str, bytes], known: Collection[str]) -> dict[str, str]:
+    """Serial number -> the batch that its `item.toml` names; a batch without values of its own may be named too."""
+    found: dict[str, str] = {}
+    for name in files:
+        steps = name.split("/")
+        if steps[0] != "items" or steps[-1] != ITEM or len(steps) != 3:
+            continue
+        try:
+            said = tomllib.loads(files[name].decode("utf-8-sig"))
+        except (UnicodeError, tomllib.TOMLDecodeError) as error:
+            raise Invalid(name, f"not TOML: {error}") from None
+        _known(name, said, ("batch",))
+        batch = said.get("batch", "")
+        if not isinstance(batch, str) or not valid_id(steps[1]) or (batch and not valid_id(batch)):
+            raise Invalid(f"{name}: batch", "must be the batch's name, of letters, digits and -._~:", 'batch = "2024-11"')
+        if batch and known and batch not in known:
+            near = get_close_matches(batch, known, 1, 0.5)
+            raise Invalid(
+                f"{name}: batch", f"no batch {batch!r} in the folder", f"did you mean {near[0]}?" if near else "add batches/<name>/"
+            )
+        found[steps[1]] = batch
+    return found
 
 
 def _documents_only(files: Mapping[str, bytes]) -> dict[str, bytes]:
     own = ("model.toml", "documents.csv")
-    return {name: content for name, content in files.items() if name not in own and not name.startswith(("parts/", "items/"))}
+    return {name: content for name, content in files.items() if name not in own and not name.startswith(("parts/", "batches/", "items/"))}
 
 
 def _listed(files: Mapping[str, bytes], serials: list[str], findings: list[Finding]) -> dict[str, DocumentIn]:
@@ -143,7 +174,7 @@ def _listed(files: Mapping[str, bytes], serials: list[str], findings: list[Findi
     found: dict[str, DocumentIn] = {}
     taken: set[tuple[str, str]] = set()
     try:
-        _known("documents.csv", dict.fromkeys(reader.fieldnames or ()), _COLUMNS)
+        _known("documents.csv", dict.fromkeys(reader.fieldnames or ()), COLUMNS)
         for row in reader:
             where = f"documents.csv, line {reader.line_num}"
             document, name = _row(row, where, files, serials)
@@ -167,7 +198,7 @@ def _row(row: Mapping[str | None, str | None], where: str, files: Mapping[str, b
     cell = {str(name): (text or "").strip() for name, text in row.items()}
     missing = [name for name in _NEEDED if not cell.get(name)]
     if missing:
-        raise Invalid(where, f"{missing[0]} is empty", f"columns are {', '.join(_COLUMNS)}")
+        raise Invalid(where, f"{missing[0]} is empty", f"columns are {', '.join(COLUMNS)}")
     name, kind, owner = cell["file"], cell.get("kind", ""), cell.get("owner", "")
     if name not in files:
         near = get_close_matches(name, files, 1, 0.5)
@@ -192,12 +223,16 @@ def _row(row: Mapping[str | None, str | None], where: str, files: Mapping[str, b
     return document, name
 
 
-def _battery(serial: str, layers: list[LayerIn]) -> BatteryIn:
-    return BatteryIn(serial=serial, aliases=aliases(_parts(serial, layers)))
+def _battery(serial: str, batch: str, layers: list[LayerIn]) -> BatteryIn:
+    return BatteryIn(serial=serial, aliases=aliases(_parts(serial, layers)), batch=batch)
 
 
 def _parts(owner: str, layers: list[LayerIn]) -> dict[str, Tree]:
-    return {layer.part: layer.tree for layer in layers if layer.owner == owner}
+    return {layer.part: layer.tree for layer in layers if layer.owner == owner and not layer.batch}
+
+
+def _folder(layer: LayerIn) -> str:
+    return f"batches/{layer.batch}" if layer.batch else "parts"
 
 
 def _contradictions(category: str, layers: list[LayerIn]) -> Iterator[Finding]:
@@ -205,7 +240,7 @@ def _contradictions(category: str, layers: list[LayerIn]) -> Iterator[Finding]:
     for layer in layers:
         said = text_at(layer.tree, "SerialNumber") if layer.part == "nameplate" else ""
         if said and said != layer.owner:
-            where = f"items/{layer.owner}/nameplate.json" if layer.owner else "parts/nameplate.json"
+            where = f"items/{layer.owner}/nameplate.json" if layer.owner else f"{_folder(layer)}/nameplate.json"
             yield Finding(where, f"SerialNumber says {said[:60]!r}", "name the folder of an item by its serial number", "error")
         told = text_at(layer.tree, "GeneralInformation", "BatteryCategory") if layer.part == "technical" else ""
         if told and told != category:

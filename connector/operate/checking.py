@@ -16,7 +16,7 @@ from connector.errors import Malformed, Unavailable
 from connector.exchange.conversation import TRIES
 from connector.operate.all_of import all_of
 from connector.ports import Conflict, Transaction, World
-from connector.records import Document, Json, Layer
+from connector.records import Battery, Document, Json, Layer, batch_owner
 from submodels.check import check, missing
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
@@ -27,6 +27,7 @@ from submodels.value import Tree, read_json
 T = TypeVar("T")
 Findings = tuple[Finding, ...]
 
+NONE: Mapping[str, str] = {}
 SHOWN = 50  # findings that one error lists
 NAMED = 3  # batteries that one finding names
 
@@ -59,10 +60,15 @@ class Seen:
 
 
 async def snapshot(
-    tx: Transaction, model: str, batteries: Iterable[str], given: Mapping[str, Tree], documents: Iterable[Document] = ()
-) -> Snapshot:
-    """These batteries as they would be read with the `given` layers (by layer id) and documents over what is stored."""
+    tx: Transaction, model: str, batteries: Iterable[str], given: Mapping[str, Tree], documents: Iterable[Document] = (),
+    batches: Mapping[str, str] = NONE,
+) -> Snapshot:  # fmt: skip
+    """These batteries as they would be read with the `given` layers (by layer id) and documents over what is stored.
+
+    `batches` names the batch of those that are told theirs now; the others keep the one they have.
+    """
     basis: dict[str, int] = {}
+    of_batches: dict[str, dict[str, Tree]] = {}
 
     async def layer(owner: str, part: str) -> Tree:
         id = f"{owner}/{part}"
@@ -72,10 +78,20 @@ async def snapshot(
             return given[id]
         return read_json(stored.content) if stored else None
 
+    async def below(battery: str) -> Mapping[str, Tree]:
+        """What a battery's own values are laid over."""
+        stored = None if battery in batches else await tx.get(Battery, battery)
+        name = batches.get(battery) or (stored.batch if stored else "")
+        if name and name not in of_batches:
+            owner = batch_owner(model, name)
+            of_batches[name] = {part: merge([shared[part], await layer(owner, part)]) for part in PARTS}
+        return of_batches.get(name, shared)
+
     shared = {part: await layer(model, part) for part in PARTS}
     merged: dict[str, dict[str, Tree]] = {}
     for id in batteries:
-        stacks = {part: merge([shared[part], await layer(id, part)]) for part in PARTS}
+        beneath = await below(id)
+        stacks = {part: merge([beneath[part], await layer(id, part)]) for part in PARTS}
         merged[id] = {part: tree for part, tree in stacks.items() if tree is not None}
     # Ids of documents begin with their owner's, a battery's with its model's: one walk for all of them.
     held = {each.id: each for each in await all_of(tx, Document, prefix=f"{model}.")} | {each.id: each for each in documents}
@@ -144,7 +160,14 @@ def lacks(seen: Snapshot, id: str, day: date) -> Findings:
 
 
 def finding_json(finding: Finding) -> Json:
-    return {"where": finding.where, "what": finding.what, "next": finding.next, "severity": finding.severity}
+    return {
+        "where": finding.where,
+        "what": finding.what,
+        "next": finding.next,
+        "severity": finding.severity,
+        "rule": finding.rule,
+        "point": finding.point,
+    }
 
 
 def in_words(finding: Finding) -> str:

@@ -18,7 +18,7 @@ from connector.operate.all_of import all_of
 from connector.operate.checking import Snapshot, in_words, snapshot
 from connector.operate.reading import checked_id, reading
 from connector.ports import R, Transaction
-from connector.records import Battery, Document, Layer, Model, Past
+from connector.records import Battery, Document, Layer, Model, Past, batch_owner
 from submodels.errors import Finding
 from submodels.folder import Batch, DocumentIn, LayerIn
 from submodels.identifiers import mint_battery
@@ -46,15 +46,23 @@ def owners_of(batch: Batch) -> dict[str, str]:
     return {"": batch.model} | {each.serial: _mint(batch.model, each.serial) for each in batch.batteries}
 
 
+def _owner(batch: Batch, owners: Mapping[str, str], layer: LayerIn) -> str:
+    if layer.batch:
+        return batch_owner(batch.model, checked_id("The batch", layer.batch))
+    return owners[layer.owner]
+
+
 async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
     """The batteries that this batch changes, as they will be read; a model's layer changes all of its items."""
     owners = owners_of(batch)
-    given = {f"{owners[each.owner]}/{each.part}": await _laid(tx, f"{owners[each.owner]}/{each.part}", each) for each in batch.layers}
+    ids_of = [(f"{_owner(batch, owners, each)}/{each.part}", each) for each in batch.layers]
+    given = {id: await _laid(tx, id, each) for id, each in ids_of}
     documents = [_document(owners[each.owner], each, "") for each in batch.documents]
     ids = dict.fromkeys(owners[each.serial] for each in batch.batteries)
     if "" in {each.owner for each in batch.layers} | {each.owner for each in batch.documents}:
         ids |= dict.fromkeys(each.id for each in await all_of(tx, Battery, model=batch.model))
-    seen = await snapshot(tx, batch.model, ids, given, documents)
+    batches = {owners[each.serial]: each.batch for each in batch.batteries if each.batch}
+    seen = await snapshot(tx, batch.model, ids, given, documents, batches)
     model = await tx.get(Model, batch.model)
     if model is None or model.status != PUBLISHED:
         return seen
@@ -70,7 +78,7 @@ async def write(tx: Transaction, batch: Batch, now: datetime, *, act: Act = Act.
     """
     owners = owners_of(batch)
     stored = await tx.get(Model, batch.model)
-    if stored is None and not batch.category:
+    if stored is None and not batch.category and not batch.draft:
         raise Malformed(
             f"{batch.model} is a new model of no category.", "What is asked of a passport depends on it.",
             "Write technical/GeneralInformation/BatteryCategory in the model's row, or import its folder first.", code="passport.invalid",
@@ -79,13 +87,15 @@ async def write(tx: Transaction, batch: Batch, now: datetime, *, act: Act = Act.
     await _check_free(tx, batch, stored, held)
     revisions = {batch.model: stored.revision + 1 if stored else 1}
     revisions |= {owners[serial]: each.revision + 1 if each else 1 for serial, each in held.items()}
-    layers, touched = await _layers(tx, batch, owners, revisions)
+    made_in = {each.serial: each.batch or _batch_of(held[each.serial]) for each in batch.batteries}
+    layers, touched = await _layers(tx, batch, owners, revisions, made_in, now)
     documents = await _documents(tx, batch, owners, revisions)
     owned: list[Layer | Document] = [*layers, *documents]
     news: dict[str, set[str]] = {}
     for each in owned:
         if isinstance(each, Document) or each.owner in touched:
-            news.setdefault(each.owner, set()).add(each.part if isinstance(each, Layer) else "documents")
+            owner = each.owner.partition("/batch/")[0]  # what a batch shares is told with its model
+            news.setdefault(owner, set()).add(each.part if isinstance(each, Layer) else "documents")
     model = _model(tx, batch, stored, news, now, act)
     batteries = _batteries(tx, batch, held, (model, owners, news, set(held_back)), now, act)
     changed = [each.id for each in owned] + [each.id for each in batteries] + ([model.id] if model != stored else [])
@@ -150,31 +160,42 @@ def _keep(tx: Transaction, stored: Layer | Document, revision: int) -> None:
         tx.put(replace(past, document=stored, sha256=stored.sha256))
 
 
-async def _layers(tx: Transaction, batch: Batch, owners: Mapping[str, str], revisions: Mapping[str, int]) -> tuple[list[Layer], set[str]]:
-    """The layers written, and whose values they change; an item's layer that reads the same over its model's is no news."""
+async def _layers(
+    tx: Transaction, batch: Batch, owners: Mapping[str, str], revisions: Mapping[str, int], made_in: Mapping[str, str], now: datetime
+) -> tuple[list[Layer], set[str]]:
+    """The layers written, and whose values they change; a layer that reads the same over what it is laid on is no news."""
     written: list[Layer | None] = []
     news = set()
     for each in batch.layers:
-        owner = owners[each.owner]
+        owner = _owner(batch, owners, each)
         id = f"{owner}/{each.part}"
         stored = await tx.get(Layer, id)
-        below = await tx.get(Layer, f"{batch.model}/{each.part}") if each.owner else None
+        below = await _below(tx, batch.model, each, made_in.get(each.owner, ""))
         tree = await _laid(tx, id, each)
         content = write_json(tree).decode()
-        if below and _reads_the_same(read_json(below.content), stored, tree):
+        if below is not None and _reads_the_same(below, stored, tree):
             if stored is None:
                 continue
             content = stored.content
-        since = stored.since if stored else 1
+        layer = stored or Layer(id=id, owner=owner, part=each.part, content=content)
         if stored is None or stored.content != content:
             news.add(owner)
-            since = revisions[owner]
+            since = revisions[batch.model if each.batch else owner]
+            layer = replace(layer, content=content, since=since, source=batch.source, at=now, who=batch.who)
             if stored is not None:
                 _keep(tx, stored, since)
         # A form without remainder (a folder) knows nothing of it and takes nothing away.
-        remainder = each.remainder or (stored.remainder if stored else "")
-        written.append(_put(tx, Layer(id=id, owner=owner, part=each.part, content=content, since=since, remainder=remainder), stored))
+        written.append(_put(tx, replace(layer, remainder=each.remainder or layer.remainder), stored))
     return [layer for layer in written if layer is not None], news
+
+
+async def _below(tx: Transaction, model: str, layer: LayerIn, made_in: str) -> Tree:
+    """What a layer of a batch or an item is laid over, as it is stored; None for a model's, and where nothing is."""
+    if not layer.owner and not layer.batch:
+        return None
+    owners = (model, batch_owner(model, made_in)) if layer.owner and made_in else (model,)
+    stored = [await tx.get(Layer, f"{each}/{layer.part}") for each in owners]
+    return merge([read_json(each.content) for each in stored if each is not None])
 
 
 async def _laid(tx: Transaction, id: str, layer: LayerIn) -> Tree:
@@ -282,13 +303,30 @@ def _batteries(
             lives.check_takes_batteries(model)
             waits = State.IMPORTED.value if id in held_back else ""
             new = Battery(id=id, model=batch.model, serial=each.serial, aliases=aliases, status=waits, changed=now, made=now)
+            new = replace(new, batch=each.batch, batched=1)
             written.append(tx.put(new))
             if waits:
                 lives.tell(tx, written[-1], Act.IMPORT, parts=sorted(news.get(id, ())))
-        elif id in news or aliases != stored.aliases:
+            continue
+        joins = each.batch if each.batch != stored.batch else ""
+        if id in news or joins or aliases != stored.aliases:
             lives.next_state(id, lives.state_of(model, stored), act)
-            after = replace(stored, aliases=aliases, revision=stored.revision + (id in news), changed=now)
-            written.append(tx.put(after))
-            if id in news:
-                lives.tell(tx, written[-1], act, parts=sorted(news[id]))
+            after = replace(stored, aliases=aliases, revision=stored.revision + (id in news or joins != ""), changed=now)
+            written.append(tx.put(_joined(after, joins)))
+            if id in news or joins:
+                lives.tell(tx, written[-1], act, parts=sorted(news.get(id, ())))
     return written
+
+
+def _batch_of(battery: Battery | None) -> str:
+    return battery.batch if battery else ""
+
+
+def _joined(battery: Battery, batch: str) -> Battery:
+    """The battery with the batch it is told now; Clash when it has another one: a battery is made once."""
+    if batch and battery.batch:
+        raise Clash(
+            f"{battery.id} cannot be of the batch {batch}.", f"It was made in {battery.batch}.", "A battery is made once.",
+            code="passport.batch",
+        )  # fmt: skip
+    return replace(battery, batch=batch, batched=battery.revision) if batch else battery
