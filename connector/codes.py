@@ -83,6 +83,9 @@ BETWEEN: Mapping[str, str] = {
 }
 
 HERE: Mapping[str, str] = {
+    # AAS API
+    "aas.elsewhere": "The value is not the battery's own but its model's.",
+    "aas.taken": "The id is in use, or of the form that passports have.",
     # commands and requests of the operator
     "bug": "A fault of the command line; a file has the details.",
     "body.invalid": "The body of a request does not fit.",

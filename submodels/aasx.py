@@ -1,7 +1,7 @@
 """AASX packages: read what a stranger packed, write what the operator exports.
 
-Reading is a guarded walk over the zip (`package`), then the package's own relationships, then aas-core's XML under the
-namespace the file names.  Writing is aas-core's XML in a package made here: basyx would write it too, but changes
+Reading is a guarded walk over the zip (`package`), then the package's own relationships, then JSON, or aas-core's XML under the
+namespace the file names.  Writing is JSON or aas-core's XML in a package made here: basyx would write it too, but changes
 numbers (`10` becomes `10.0`) and order, and what a passport says is kept as written.  Tests read it back with basyx.
 """
 
@@ -22,13 +22,14 @@ from submodels.environment import environment
 from submodels.errors import Invalid
 from submodels.package import guarded_xml, open_zip
 from submodels.passport import Passport
-from submodels.value import Tree, read_json
+from submodels.value import Tree, read_json, write_json
 from submodels.verify import core
 
 __all__ = ["open_zip", "pack", "read_aasx", "write_aasx", "write_xml"]
 
 _RELATIONS = "http://admin-shell.io/aasx/relationships/"
 _ORIGIN, _SPEC, _FILES = "aasx/aasx-origin", "aasx/xml/passport.aas.xml", "aasx/documents/"
+_SPEC_JSON = "aasx/json/passport.aas.json"
 _NAMESPACE = re.compile(rb"""xmlns(?::[\w.-]+)?\s*=\s*["']https?://(?:www\.)?admin-shell\.io/aas/([0-9/]+)["']""")
 
 
@@ -110,7 +111,7 @@ def write_aasx(passport: Passport, contents: Mapping[str, bytes], remainders: Ma
     if missing:
         raise Invalid(missing[0], "has no content to pack", "import the document again")
     documents = {each.filename: (each.media_type, contents[each.id]) for each in passport.documents}
-    return pack(environment(passport, remainders, under=f"/{_FILES}"), documents)
+    return pack(environment(passport, remainders, under=f"/{_FILES}"), documents, xml=True)
 
 
 def write_xml(env: dict[str, Tree]) -> bytes:
@@ -120,23 +121,28 @@ def write_xml(env: dict[str, Tree]) -> bytes:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{xml}'.encode()
 
 
-def pack(env: dict[str, Tree], files: Mapping[str, tuple[str, bytes]]) -> bytes:
-    """An environment and the files beside it (name -> media type, bytes) as one package; nothing else is in it."""
+def pack(env: dict[str, Tree], files: Mapping[str, tuple[str, bytes]], *, xml: bool = False) -> bytes:
+    """An environment and the files beside it (name -> media type, bytes) as one package; nothing else is in it.
+
+    The environment is JSON, which is the same under metamodel 3.0 and 3.1 and so is read by tools of both; `xml` has to choose, and is 3.1.
+    """
     documents = {_FILES + quote(name): file for name, file in files.items()}
+    spec, media = (_SPEC, "application/xml") if xml else (_SPEC_JSON, "application/json")
+    folder, name = posixpath.split(spec)
     parts = {
-        "[Content_Types].xml": _content_types({name: media for name, (media, _) in documents.items()}),
+        "[Content_Types].xml": _content_types({spec: media, **{name: media for name, (media, _) in documents.items()}}),
         "_rels/.rels": _relationships([("aasx-origin", _ORIGIN)]),
         _ORIGIN: b"Intentionally empty.",
-        "aasx/_rels/aasx-origin.rels": _relationships([("aas-spec", _SPEC)]),
-        _SPEC: write_xml(env),
-        "aasx/xml/_rels/passport.aas.xml.rels": _relationships([("aas-suppl", name) for name in documents]),
+        "aasx/_rels/aasx-origin.rels": _relationships([("aas-spec", spec)]),
+        spec: write_xml(env) if xml else write_json(env),
+        f"{folder}/_rels/{name}.rels": _relationships([("aas-suppl", name) for name in documents]),
         **{name: content for name, (_, content) in documents.items()},
     }
     return _zip(parts)
 
 
 def _content_types(documents: Mapping[str, str]) -> bytes:
-    overrides: dict[str, str] = {_ORIGIN: "text/plain", _SPEC: "application/xml", **documents}
+    overrides: dict[str, str] = {_ORIGIN: "text/plain", **documents}
     rows = "".join(f"<Override PartName={quoteattr('/' + name)} ContentType={quoteattr(media)}/>" for name, media in overrides.items())
     rels = '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
     return _opc(f'<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">{rels}{rows}</Types>')

@@ -37,6 +37,12 @@ def problems(env: dict[str, Tree]) -> tuple[str, ...]:
     )
 
 
+def faults(env: dict[str, Tree]) -> tuple[str, ...]:
+    """Why an environment holds under neither version, as the newer says it; empty when one of them takes it."""
+    newer = [f"{path}: {cause}" for path, cause, _ in islice(_errors("3.1", env), MOST)]
+    return tuple(newer) if newer and any(True for _ in _errors("3.0", env)) else ()
+
+
 def core(version: str) -> tuple[Any, Any, Any]:
     """aas-core's jsonization, verification and xmlization for "3.0" or "3.1"."""
     name = "aas_core3_1" if version == "3.1" else "aas_core3"

@@ -28,7 +28,9 @@ from .repository import answered
 from .twins import Own, Seen, Sheet
 
 UNDER = "/aasx/documents/"  # as `aasx.pack` has it
-JSON, XML, AASX = "application/json", "application/xml", "application/asset-administration-shell-package+xml"
+JSON, XML = "application/json", "application/xml"
+AASX = "application/asset-administration-shell-package"
+AASX_XML = f"{AASX}+xml"  # the same with its environment as XML
 MOST = 100  # shells, and submodels, of one answer
 
 Files = dict[str, tuple[str, bytes]]
@@ -58,15 +60,15 @@ async def serialization(
         async for record in twins.records(world, "concept"):
             found = read_json(record.content)
             described += [found] if isinstance(found, dict) else []
-    if media != AASX:
+    if media not in (AASX, AASX_XML):
         env = normal.environment([each.json for each in wanted.shells], [each.json for each in wanted.sheets], described)
         body = write_json(env) if media == JSON else await asyncio.to_thread(aasx.write_xml, env)
         return await answered(world, who, body, wanted.redacted, (media, ""))
     files: Files = {}
     packed = [await _packed(world, each, files) for each in wanted.sheets]
     env = normal.environment([each.json for each in wanted.shells], packed, described)
-    body = await asyncio.to_thread(aasx.pack, env, files)
-    return await answered(world, who, body, wanted.redacted, (AASX, "environment.aasx"))
+    body = await asyncio.to_thread(aasx.pack, env, files, xml=media == AASX_XML)
+    return await answered(world, who, body, wanted.redacted, (media, "environment.aasx"))
 
 
 async def _by_ids(world: World, who: Sight, shells: Sequence[str], submodels: Sequence[str]) -> _Wanted:

@@ -145,24 +145,22 @@ def _reference(found: Seen | Own) -> Object:
 
 
 async def submodels(world: World, who: Sight, wish: Wish, leaf: Leaf, look: Look) -> Parcel:
-    """A page of submodels in a form."""
+    """A page of submodels in a form; of paths the items are the paths."""
     about = _about(who, "submodels", look.form, wish)
-    found: list[tuple[str, Sheet]] = []
+    found: list[tuple[str, Sheet, Tree]] = []
     last, looked = "", 0
     async for position, each in _sheets(world, who, _opened(world, about, leaf.cursor)):
         last, looked = position, looked + 1
         if each is not None and _suits(each, wish):
-            found.append((position, each))
+            found += _items(position, each, look)
         if len(found) > leaf.limit or looked == SCAN:
             break
     else:
         last = ""
     cursor = found[leaf.limit - 1][0] if len(found) > leaf.limit else last
-    page = [each for _, each in found[: leaf.limit]]
-    # of paths each submodel has many: they stand one after another (3.0 and 3.1 have a list of texts here)
-    shown = [_submodel(each, look) for each in page]
-    items: list[Tree] = [path for paths in shown if isinstance(paths, list) for path in paths] if look.form == "path" else shown
-    return await answered(world, who, _page(world, about, items, cursor), [each.seen.redacted for each in page if each.seen])
+    page = found[: leaf.limit]
+    seen = {id(each.seen): each.seen.redacted for _, each, _ in page if each.seen}
+    return await answered(world, who, _page(world, about, [item for _, _, item in page], cursor), list(seen.values()))
 
 
 async def submodel(world: World, who: Sight, id: str, look: Look, within: str = "") -> Parcel:
@@ -176,9 +174,13 @@ async def elements(world: World, who: Sight, id: str, look: Look, leaf: Leaf, wi
     """A page of a submodel's elements in a form."""
     found = await _sheet(world, who, id, within)
     about = _about(who, "elements", f"{id}\n{look.form}", Wish())
-    here = projection.elements_of(found.json)
-    page, cursor = _numbered(here, leaf, _opened(world, about, leaf.cursor))
-    return await answered(world, who, _page(world, about, _elements(found, page, look), cursor), _seen(found))
+    here, behind = projection.elements_of(found.json), _opened(world, about, leaf.cursor)
+    if look.form == "path":
+        items, cursor = _numbered(projection.element_paths(here, core=look.core), leaf, behind)
+    else:
+        page, cursor = _numbered(here, leaf, behind)
+        items = _elements(found, page, look)
+    return await answered(world, who, _page(world, about, items, cursor), _seen(found))
 
 
 async def element(world: World, who: Sight, id: str, path: Path, look: Look, within: str = "") -> Parcel:
@@ -208,7 +210,13 @@ async def _sheet(world: World, who: Sight, id: str, within: str) -> Sheet:
 
 
 async def _sheets(world: World, who: Sight, after: str) -> AsyncIterator[tuple[str, Sheet | None]]:
-    """(position, submodel) of what may be listed: the operator's own, then those of each shell."""
+    """(position, submodel) of what may be listed: the operator's own, then those of each shell.
+
+    A position with a number of paths behind a separator is in the middle of its submodel, which then comes once more.
+    """
+    after, _, inside = after.partition("\x1e")
+    if inside and (sheet := await _sheet_at(world, who, after)):
+        yield f"{after}\x1e{inside}", sheet
     if who.operator and not after.startswith("s"):
         async for record in twins.records(world, "submodel", after.removeprefix("i")):
             yield f"i{record.id}", Sheet(record.name, record=record)
@@ -226,6 +234,27 @@ async def _sheets(world: World, who: Sight, after: str) -> AsyncIterator[tuple[s
                 yield f"s{position}\v{each_shell.id}\t{at}", each
         else:
             yield f"s{position}\v\t0", None
+
+
+async def _sheet_at(world: World, who: Sight, position: str) -> Sheet | None:
+    """The submodel at a position of ours; None when it is not there any more."""
+    try:
+        if position.startswith("i"):
+            return await twins.sheet(world, who, position.partition("|")[2])
+        shell, _, number = position.partition("\v")[2].rpartition("\t")
+        seen = await twins.shell(world, who, shell)
+        return seen.sheets()[int(number)] if isinstance(seen, Seen) else None
+    except (Hidden, IndexError):
+        return None
+
+
+def _items(position: str, sheet: Sheet, look: Look) -> list[tuple[str, Sheet, Tree]]:
+    """What a submodel puts into a list, each with its position."""
+    shown = _submodel(sheet, look)
+    if look.form != "path" or not isinstance(shown, list):
+        return [(position, sheet, shown)]
+    behind, _, number = position.partition("\x1e")
+    return [(f"{behind}\x1e{at}", sheet, path) for at, path in enumerate(shown, 1) if at > int(number or 0)]
 
 
 def _suits(found: Sheet, wish: Wish) -> bool:
@@ -252,7 +281,7 @@ def _submodel(found: Sheet, look: Look) -> Tree:
     return projection.normal_submodel(found.json, core=look.core, blobs=look.blobs)
 
 
-def _elements(found: Sheet, page: Sequence[Object], look: Look) -> list[Tree]:
+def _elements(found: Sheet, page: Sequence[Object], look: Look) -> Sequence[Tree]:
     match look.form:
         case "metadata":
             return [projection.without_value(each) for each in page]
@@ -260,8 +289,6 @@ def _elements(found: Sheet, page: Sequence[Object], look: Look) -> list[Tree]:
             return projection.element_values(page, core=look.core, blobs=look.blobs)
         case "reference":
             return [projection.element_reference(found.json, (str(each.get("idShort", "")),)) for each in page]
-        case "path":
-            return projection.element_paths(page, core=look.core)
     return [projection.normal(each, core=look.core, blobs=look.blobs, depth=1) for each in page]
 
 

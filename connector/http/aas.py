@@ -13,6 +13,7 @@ An operation of the API that is not served answers 501; errors are a Result.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,7 @@ from submodels.twin import AssetId
 from .data import deliver
 from .doorway import VISIT
 from .registry import decoded, paging
+from .turns import in_turn
 
 VERSIONS = ("v3.1", "v3.0")
 _FORMS = ("$metadata", "$value", "$reference", "$path")
@@ -54,7 +56,8 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
     who = await registry.sight(world, request.headers.get("Authorization", ""))
     request[VISIT].peer = who.caller.participant if who.caller else ""
     try:
-        return await shown(world, who, request, rest)
+        async with in_turn(request, request[VISIT].peer):
+            return await shown(world, who, request, rest)
     except Hidden:
         raise Hidden from None  # one text, whatever was looked for
 
@@ -83,6 +86,11 @@ async def shown(world: World, who: Sight, request: web.Request, steps: tuple[str
         case [noun, *_] if noun in _ELSEWHERE:
             raise unserved()
     raise Hidden
+
+
+def encoded(id: str) -> str:
+    """An id as it stands in an address."""
+    return base64.urlsafe_b64encode(id.encode()).rstrip(b"=").decode()
 
 
 def unserved() -> Refused:
@@ -149,7 +157,7 @@ async def _submodel(world: World, who: Sight, request: web.Request, id: str, res
 
 async def _serialization(world: World, who: Sight, request: web.Request) -> Parcel:
     wished = request.headers.get("Accept", "")
-    media = packing.AASX if "asset-administration-shell-package" in wished else packing.XML if "application/xml" in wished else packing.JSON
+    media = next((each for each in (packing.AASX_XML, packing.AASX, packing.XML) if each in wished), packing.JSON)
     concepts = _one_of(request, "includeConceptDescriptions", ("true", "false"), "true") == "true"
     shells, submodels = (_ids(request, name) for name in ("aasIds", "submodelIds"))
     return await packing.serialization(world, who, shells, submodels, media=media, concepts=concepts)
@@ -171,6 +179,8 @@ def _look(request: web.Request, form: str) -> Look:
 
 def _one_of(request: web.Request, name: str, values: tuple[str, ...], default: str) -> str:
     given = request.query.getall(name, [default])
+    if name == "includeConceptDescriptions":
+        given = [each.lower() for each in given]  # clients in Python write True
     if len(given) > 1 or given[0] not in values:
         raise Malformed(f"{name} is {' or '.join(values)}.", next="Leave it out, or send one of them.", where=name)
     return given[0]

@@ -21,6 +21,7 @@ from .doorway import JSON, TEXT, VISIT, Family, check_entity, doorway, steps
 from .settings import Settings
 
 IMPORT = "/management/saltbridge/passports/import"
+AAS = "/management/aas/"
 PACKAGES = (JSON, "application/zip", "application/asset-administration-shell-package", "application/octet-stream")
 SHUTDOWN_SECONDS = 10.0
 
@@ -72,6 +73,9 @@ def operator_app(world: World, settings: Settings, routes: Iterable[web.RouteDef
             _check_token(request, secret)
         if request.path == IMPORT:
             check_entity(request, settings.upload_bytes, PACKAGES)
+            return request.clone(client_max_size=settings.upload_bytes)
+        if request.path.startswith(AAS):
+            check_entity(request, settings.upload_bytes, (JSON, "multipart/form-data"))
             return request.clone(client_max_size=settings.upload_bytes)
         check_entity(request, settings.json_bytes, (JSON,))
         # EDC's clients send empty bodies without a type: the management API sees for itself whether there is one.
