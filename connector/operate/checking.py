@@ -17,6 +17,7 @@ from connector.exchange.conversation import TRIES
 from connector.operate.all_of import all_of
 from connector.ports import Conflict, Transaction, World
 from connector.records import Battery, Document, Json, Layer, batch_owner
+from submodels import compare
 from submodels.check import check, missing
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
@@ -42,6 +43,7 @@ class Snapshot:
     basis: Mapping[str, int] = field(repr=False)
     category: str = ""
     public: frozenset[str] = frozenset()  # those of the batteries that are published, or are to be: nothing mandatory may lack
+    before: Mapping[str, Mapping[str, Tree]] = field(default_factory=dict, repr=False)  # of the published: what they say until now
 
     async def still_stands(self, tx: Transaction) -> None:
         """Conflict when a layer was written since: read and examine again."""
@@ -179,7 +181,7 @@ def _examine(seen: Snapshot, day: date) -> Seen:
     found: dict[str, Findings] = {}
     for id, parts in seen.batteries.items():
         documents = (*seen.documents.get(seen.model, ()), *seen.documents.get(id, ()))
-        found[id] = tuple(check(parts, documents))
+        found[id] = tuple(check(parts, documents)) + (compare.since(seen.before[id], parts) if id in seen.before else ())
     lacking = {id: lacks(seen, id, day) for id in seen.batteries if id in seen.public}
     return Seen(_grouped(found, len(seen.batteries)), {id: each for id, each in lacking.items() if each})
 

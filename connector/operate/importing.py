@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from connector.errors import Clash, Malformed
+from connector.exchange import release
 from connector.operate import lives
 from connector.operate.all_of import all_of
 from connector.operate.checking import Snapshot, in_words, snapshot
@@ -68,7 +69,10 @@ async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
         return seen
     held = [await tx.get(Battery, id) for id in ids]
     own = frozenset(each.id for each in held if each is not None and each.status)
-    return replace(seen, category=batch.category or model.category, public=frozenset(ids) - own)
+    telling = {owners[each.owner] for each in batch.layers if each.owner and each.part in ("nameplate", "condition")}
+    stood = {each.id: await release.load(tx, each, published=True) for each in held if each is not None and each.id in telling}
+    before = {id: passport.parts for id, passport in stood.items() if passport}
+    return replace(seen, category=batch.category or model.category, public=frozenset(ids) - own, before=before)
 
 
 async def write(tx: Transaction, batch: Batch, now: datetime, *, act: Act = Act.UPDATE, held_back: Collection[str] = ()) -> Written:
@@ -217,10 +221,15 @@ def _alike(one: Tree, other: Tree) -> bool:
     return type(one) is type(other) and one == other
 
 
+def _whole(batch: Batch) -> bool:
+    """Whether a batch says what a model is, and not only some of its values (a spreadsheet)."""
+    return not batch.layers or not all(each.over for each in batch.layers)
+
+
 def _reads_the_same(below: Tree, stored: Layer | None, tree: Tree) -> bool:
     """Whether an item's new layer over its model's reads as what is there now does."""
     now = merge([below, read_json(stored.content)]) if stored else below
-    return write_json(merge([below, tree])) == write_json(now)
+    return _alike(merge([below, tree]), now)
 
 
 async def _documents(tx: Transaction, batch: Batch, owners: Mapping[str, str], revisions: Mapping[str, int]) -> list[Document]:
@@ -278,7 +287,7 @@ def _model(tx: Transaction, batch: Batch, stored: Model | None, news: Mapping[st
         written = tx.put(new)
         lives.tell(tx, written, act, parts=sorted(news.get(batch.model, ())))
         return written
-    after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, notes=notes)
+    after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, notes=notes if _whole(batch) else stored.notes)
     changes = batch.model in news
     if after == stored and not changes and (act is not Act.IMPORT):
         return stored

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector.errors import Clash
+from connector.errors import Clash, Malformed
 from connector.exchange import release
 from connector.operate import judging, passports
 from submodels.folder import Batch, read_folder
@@ -129,3 +129,15 @@ async def test_a_model_without_batteries_is_judged_by_what_it_says(holder: Holde
     assert (report["judged_as"], report["complete"]) == ("industrial", False)
     missing = {each["point"] for each in report["points"] if each["standing"] == "missing"}
     assert missing == {1, 7, 9, 67}
+
+
+async def test_a_published_battery_takes_no_counter_that_fell(holder: Holder, sample: Batch) -> None:
+    await passports.import_batch(holder.world, sample)
+    await passports.publish(holder.world, "EV-72")
+    condition = json.loads((SAMPLE / "items/000017/condition.json").read_text("utf-8"))
+    condition["NumberOfFullCycles"]["NumberOfFullCyclesValue"] = 430
+    with pytest.raises(Malformed) as caught:
+        await passports.update(holder.world, FIRST, "condition", json.dumps(condition).encode())
+    assert "NumberOfFullCyclesValue: falls from 431 to 430" in caught.value.details[0]
+    condition["NumberOfFullCycles"]["NumberOfFullCyclesValue"] = 432
+    assert (await passports.update(holder.world, FIRST, "condition", json.dumps(condition).encode()))["changed"]
