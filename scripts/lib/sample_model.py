@@ -186,7 +186,7 @@ def _nameplate() -> Json:
 def _entry(paper: Paper) -> Json:
     return {
         "DocumentClassifications": [
-            {"ClassName": say(paper.class_name), "ClassId": paper.class_id, "ClassificationSystem": "VDI2770 Blatt 1:2020"}
+            {"ClassName": say(paper.class_name), "ClassId": paper.class_id, "ClassificationSystem": "VDI 2770 Blatt 1:2020"}
         ],
         "DocumentIds": [{"DocumentDomainId": paper.domain, "DocumentIdentifier": paper.identifier, "DocumentIsPrimary": True}],
         "DocumentVersions": [
