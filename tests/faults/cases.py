@@ -106,6 +106,15 @@ def matrix(store: str) -> Iterator[Case]:
             yield from (Case(store, "write", name, f"{side}-{how}") for how in FAILURES[store])
 
 
+def sample(store: str, number: int, seed: int) -> list[Case]:
+    """So many cases, of every family at least one, in the order of the matrix."""
+    chance, cases = random.Random(f"{seed} {store}"), list(matrix(store))
+    families = dict.fromkeys(case.family for case in cases)
+    taken = [chance.choice([case for case in cases if case.family == family]) for family in families][:number]
+    rest = [case for case in cases if case not in taken]
+    return sorted([*taken, *chance.sample(rest, min(len(rest), number - len(taken)))], key=cases.index)
+
+
 def _wire(store: str) -> Iterator[Case]:
     for name, row in ROWS.items():
         for path in PATHS:

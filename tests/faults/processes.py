@@ -33,7 +33,7 @@ SAMPLE = ROOT / "scripts" / "sample" / "EV-72"
 BATTERY = "EV-72.000017"
 PATIENCE = 30.0  # seconds for anything to come true
 CALL_WITHIN = 1.5  # seconds that a node waits for an answer of its peer ([outbound] timeout)
-LOOK = 0.05
+LOOK = 0.04  # seconds between two looks
 
 
 class Down(Exception):

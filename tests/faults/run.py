@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ..store.server import PostgresServer, running_server, why_not
-from .cases import SOMETIMES, SOMETIMES_ON, STORES, Case, Tally, matrix
+from .cases import SOMETIMES, SOMETIMES_ON, STORES, Case, Tally, matrix, sample
 from .play import PAIRS, Run
 
 
@@ -52,12 +52,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if tally.failed or missed or not tally.tried else 0
 
 
-def chosen(store: str, only: Sequence[str], sample: int | None, seed: int) -> list[Case]:
+def chosen(store: str, only: Sequence[str], number: int | None, seed: int) -> list[Case]:
     """The cases that fit a pattern, or so many of them."""
+    if number is not None and not only:
+        return sample(store, number, seed)
     cases = [case for case in matrix(store) if not only or any(fnmatch.fnmatch(case.name, f"*{pattern}*") for pattern in only)]
-    if sample is None or sample >= len(cases):
+    if number is None or number >= len(cases):
         return cases
-    return sorted(random.Random(f"{seed} {store}").sample(cases, sample), key=cases.index)
+    return sorted(random.Random(f"{seed} {store}").sample(cases, number), key=cases.index)
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

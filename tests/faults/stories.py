@@ -21,7 +21,7 @@ from connector.protocol.transfer import Message as T
 from connector.protocol.transfer import State as TS
 
 from .gate import OTHER, Watch
-from .processes import PATIENCE, Down, Node, Pair, Refused, Stuck, part
+from .processes import LOOK, PATIENCE, Down, Node, Pair, Refused, Stuck, part
 
 SIDES = ("consumer", "provider")
 FINAL = {"negotiations": {str(state) for state in N_FINAL}, "transfers": {str(state) for state in T_FINAL}}
@@ -165,8 +165,8 @@ class Scene:
                 return found
             if loop.time() > until:
                 raise Stuck(f"not within {patience:.0f} s: {what}; {await self.stands()}")
-            await self.watch.wait(0.1 if self.exclusive else GLANCE)
-            await asyncio.sleep(0.03)
+            await self.watch.wait(LOOK if self.exclusive else GLANCE)
+            await asyncio.sleep(LOOK / 2)  # what was just answered is committed a moment later
 
     async def both(self, *states: str, patience: float = PATIENCE) -> None:
         """Until both sides are in the same one of these states and nothing is under way; Over when they ended in another."""
@@ -387,12 +387,11 @@ def crossed(consumer: str, provider: str) -> Callable[[Scene], Awaitable[None]]:
             {(f"transfer.{VERBS[consumer].name}", "consumer"), (f"transfer.{VERBS[provider].name}", "provider")}
         )
         scene.arm()
-        said = await asyncio.gather(
-            _try(scene, "consumer", consumer), _try(scene, "provider", provider)
-        )  # whoever comes later may find it over
+        # whoever comes later may find it over
+        said = await asyncio.gather(_try(scene, "consumer", consumer), _try(scene, "provider", provider))
+        await scene.both(TS.STARTED, TS.SUSPENDED, TS.COMPLETED, TS.TERMINATED)
         if all(said) and not scene.watch.crosses:
             scene.count("two messages crossed")
-        await scene.both(TS.STARTED, TS.SUSPENDED, TS.COMPLETED, TS.TERMINATED)
 
     return story
 
