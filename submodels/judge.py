@@ -98,7 +98,7 @@ def _verdict(point: Point, asked: Status, has: Held, known: tuple[Collection[str
     elif asked is Status.NOT_TO_BE_FILLED:
         surplus = [path for path in where if _template(path) not in wanted]
         standing, where = (Standing.UNWANTED, tuple(surplus)) if surplus else (Standing.ABSENT, ())
-        next = "leave it out" if surplus else point.note
+        next = "leave it out" if surplus else "" if point.homes else point.note
     elif there:
         standing = Standing.INVALID if any(_beside(path, each) for path in where for each in wrong) else Standing.PRESENT
     elif asked is Status.MANDATORY:

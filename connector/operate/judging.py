@@ -19,13 +19,13 @@ from connector.operate.reading import reading
 from connector.ports import Transaction, World
 from connector.records import Battery, Document, Json, Layer, Model
 from connector.text import utc
-from submodels import provenance
+from submodels import provenance, thorough
+from submodels.batch import Batch
 from submodels.errors import Finding
 from submodels.judge import Report, Verdict
 from submodels.lifecycle import standing
 from submodels.passport import Passport
 from submodels.points import applies_from, column
-from submodels.thorough import judged
 from submodels.value import Tree, read_json
 
 MOST = 1000  # batteries that one check judges
@@ -49,6 +49,15 @@ async def check(world: World, name: str, category: str = "", day: str = "") -> J
     async with world.store.transaction() as tx:
         cases = await _cases(tx, name)
     return await asyncio.to_thread(_judge, cases, category, on)
+
+
+def check_batch(batch: Batch, category: str, day: date) -> Json:
+    """The report of every battery that a folder, package or file brings; nothing is stored.  Malformed where nothing can be judged."""
+    cases = [_Case(passport, layers, None) for passport, layers in thorough.passports(batch)]
+    with reading("The passport"):
+        reports = [_report(case, category, day) for case in cases]
+    told_anyway = {finding.what for report in reports for finding in report.findings}
+    return report_json(reports, day, [each for each in batch.findings if each.what not in told_anyway])
 
 
 def day_of(text: str) -> date:
@@ -94,7 +103,7 @@ def _judge(cases: Sequence[_Case], category: str, day: date) -> Json:
 
 def _report(case: _Case, category: str, day: date) -> Report:
     passport = replace(case.passport, category=category.lower()) if category else case.passport
-    return judged(passport, day, case.layers, case.before)
+    return thorough.judged(passport, day, case.layers, case.before)
 
 
 # --- as JSON ---------------------------------------------------------------------------------------

@@ -1,0 +1,181 @@
+"""`saltbridge passport check` and `passport matrix`: what is asked of a passport, and who may see what of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import Annotated, Any
+
+import typer
+
+from connector.cli import complete
+from connector.cli.client import Client, part
+from connector.cli.table import Column, Json, note, on_terminal, print_json, say, table
+from connector.errors import Malformed
+
+MARKS = {"missing": "✗", "invalid": "!", "unwanted": "!", "present": "●", "withheld": "◌", "absent": "·"}
+_BAD = ("missing", "invalid", "unwanted")
+_SECTIONS = {
+    "Art. 77": "Art. 77(3) · identity",
+    "VI A": "Annex VI A · label",
+    "XIII 1": "Annex XIII 1 · of the model",
+    "XIII 2": "Annex XIII 2 · of the model",
+    "XIII 3": "Annex XIII 3 · of the model",
+    "XIII 4": "Annex XIII 4 · of the battery",
+}
+_FOR = {
+    "public": "for everyone",
+    "legitimate-interest+authorities": "for legitimate interest and authorities",
+    "legitimate-interest": "for legitimate interest",
+    "authorities": "for authorities",
+}
+_PIPED = tuple(
+    Column(key, key.upper()) for key in ("batteries", "point", "name", "clause", "seen_by", "level", "status", "standing", "where", "next")
+)
+_NAMED = 3  # batteries in a heading
+_FINDINGS = 40  # shown on a terminal
+
+
+def check(
+    passport: Annotated[
+        str,
+        typer.Argument(
+            metavar="BATTERY|MODEL|DIR|FILE", help="A stored passport, or a folder, AASX or AAS JSON.", autocompletion=complete.batteries
+        ),
+    ],
+    category: Annotated[
+        str, typer.Option("--category", metavar="ev|lmt|industrial|stationary", help="Judge it as this, instead of what it says.")
+    ] = "",
+    date: Annotated[str, typer.Option("--date", metavar="DAY", help="Judge it for this day, like 2027-02-18; else today.")] = "",
+    json: Json = False,
+) -> None:
+    """Judge a passport: data points missing, wrong or not to be filled.
+
+    All 71 points of the Commission, and every rule of values, levels and metamodel. Files need no running node.
+    """
+    told = _of_file(Path(passport), category, date) if _is_file(passport) else _stored(passport, category, date)
+    if json:
+        print_json(told)
+    elif on_terminal():
+        _show(told)
+    else:
+        rows = [{**point, "batteries": each["batteries"]} for each in told["reports"] for point in each["points"]]
+        table(rows, _PIPED)
+    if not told["complete"]:
+        raise typer.Exit(4)
+
+
+def _is_file(text: str) -> bool:
+    return Path(text).exists() or "/" in text or Path(text).suffix in (".aasx", ".json", ".zip", ".csv")
+
+
+def _of_file(source: Path, category: str, day: str) -> dict[str, Any]:
+    from connector.cli.passport import media_type_of, zipped
+    from connector.offline import check_passport
+
+    if source.is_dir():
+        return check_passport(zipped(source), media_type_of(Path("folder.zip")), category, day)
+    try:
+        return check_passport(source.read_bytes(), media_type_of(source), category, day)
+    except OSError as error:
+        raise Malformed(f"{source} cannot be read.", error.strerror or "", "Give a folder, FILE.aasx or FILE.json.") from error
+
+
+def _stored(name: str, category: str, day: str) -> dict[str, Any]:
+    told: dict[str, Any] = Client.from_home().get(f"/passports/{part(name)}/check", category=category, date=day)
+    return told
+
+
+# --- how it looks ----------------------------------------------------------------------------------
+
+
+def _show(told: dict[str, Any]) -> None:
+    for number, report in enumerate(told["reports"]):
+        if number:
+            say("")
+        _show_report(report, told)
+    if told["reading"]:
+        say("")
+        say("  While reading")
+        _show_findings(told["reading"])
+
+
+def _show_report(report: dict[str, Any], told: dict[str, Any]) -> None:
+    names = report["batteries"]
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    judged = report["category"] if report["category"] == report["judged_as"] else f"{report['category']}, judged as {report['judged_as']}"
+    say(f"{', '.join(names[:_NAMED])}{more} · {judged} · for {told['date']}")
+    counts = report["counts"]
+    tally = [f"{counts[each]} {each}" for each in MARKS if counts.get(each)]
+    errors = sum(each["severity"] == "error" and not each["point"] for each in report["findings"])
+    if report["complete"]:
+        say(f"Complete: {' · '.join(tally)}, of 71 data points")
+    else:
+        wrong = f" · {errors} value{'s' if errors != 1 else ''} wrong" if errors else ""
+        say(f"NOT COMPLETE: {' · '.join(tally)}, of 71 data points{wrong}")
+    if told["date"] < told["applies_from"]:
+        say(f"The passport is mandatory from {told['applies_from']}; judged by what is asked then.")
+    _show_points(report["points"])
+    others = [each for each in report["findings"] if not each["rule"].startswith(("point.", "unwanted."))]
+    if others:
+        say("")
+        say("  Values")
+        _show_findings(others)
+
+
+def _show_points(points: Sequence[dict[str, Any]]) -> None:
+    name = max(len(point["name"]) for point in points)
+    room = max(40, get_terminal_size().columns - name - 41)
+    for section, members in groupby(points, key=lambda point: point["section"]):
+        rows = sorted(members, key=lambda point: point["standing"] not in _BAD)
+        audiences = dict.fromkeys(_FOR[point["seen_by"]] for point in rows)
+        say("")
+        say(f"  {_SECTIONS.get(section, section)}, {' or '.join(audiences)}")
+        for point in rows:
+            asked = point["status"].replace("-", " ")
+            standing = point["standing"].upper() if point["standing"] in _BAD else point["standing"]
+            letter = point["clause"].removeprefix(section)
+            said = f"  {MARKS[point['standing']]} {point['point']:>2}  {letter:<4}  {point['name']:<{name}}  {asked:<16}  {standing:<8}  "
+            first, *rest = _wrapped(_told(point), room)
+            say((said + first).rstrip())
+            for line in rest:
+                print(" " * len(said) + line)
+
+
+def _told(point: dict[str, Any]) -> str:
+    """What to do, or where it stands."""
+    later = "; ".join(f"{each['status']} from {each['from']}" for each in point["later"])
+    if point["standing"] == "present":
+        said = _short(point["where"])
+    elif point["standing"] == "unwanted":
+        said = f"{_short(point['where'])}: {point['next']}"
+    else:
+        said = point["next"]
+    return " · ".join(text for text in (said, later) if text)
+
+
+def _short(paths: Sequence[str]) -> str:
+    """The first path by its part and last names, and how many more there are."""
+    if not paths:
+        return ""
+    names = [name for name in paths[0].split("/") if not name.isdecimal()]
+    path = "/".join(names) if len(names) < 4 else f"{names[0]}/…/{'/'.join(names[-1:])}"
+    return f"{path} and {len(paths) - 1} more" if len(paths) > 1 else path
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
+
+
+def _show_findings(findings: Sequence[dict[str, Any]]) -> None:
+    worst = sorted(findings, key=lambda each: each["severity"] != "error")
+    for each in worst[:_FINDINGS]:
+        hint = f" - {each['next']}" if each["next"] else ""
+        rule = f"  [{each['rule']}]" if each["rule"] else ""
+        say(f"  {'!' if each['severity'] == 'error' else '·'} {each['severity']:<7}  {each['where']}: {each['what']}{hint}{rule}")
+    if len(findings) > _FINDINGS:
+        note(f"and {len(findings) - _FINDINGS} more: --json shows all")
