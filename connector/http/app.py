@@ -22,7 +22,7 @@ from .settings import Settings
 
 IMPORT = "/management/saltbridge/passports/import"
 AAS = "/management/aas/"
-PACKAGES = (JSON, "application/zip", "application/asset-administration-shell-package", "application/octet-stream")
+PACKAGES = (JSON, "application/zip", "application/asset-administration-shell-package", "application/octet-stream", "text/csv")
 SHUTDOWN_SECONDS = 10.0
 
 

@@ -287,7 +287,8 @@ def _model(tx: Transaction, batch: Batch, stored: Model | None, news: Mapping[st
         written = tx.put(new)
         lives.tell(tx, written, act, parts=sorted(news.get(batch.model, ())))
         return written
-    after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, notes=notes if _whole(batch) else stored.notes)
+    notes = notes if _whole(batch) else stored.notes
+    after = replace(stored, category=batch.category or stored.category, identifiers=identifiers, notes=notes)
     changes = batch.model in news
     if after == stored and not changes and (act is not Act.IMPORT):
         return stored

@@ -28,13 +28,17 @@ from submodels.errors import Finding
 from submodels.folder import Batch, BatteryIn, LayerIn, read_folder
 from submodels.lifecycle import Act
 from submodels.package import open_zip
+from submodels.sheet import is_sheet, read_sheets
 from submodels.table import PARTS
 from submodels.value import Number, Tree, normalise, read_json, write_json
+from submodels.valued import is_valued, read_valued
 from submodels.view import part_json, parts_json
 
 ZIP = "application/zip"
 AASX = "application/asset-administration-shell-package"
 JSON = "application/json"
+CSV = "text/csv"
+JSON_BYTES, JSON_NODES = 256 * 1024 * 1024, 20_000_000  # of one upload
 NOTHING = Seen(())
 
 
@@ -46,17 +50,24 @@ class _DryRun(Exception):
 
 
 def read_upload(content: bytes, media_type: str) -> Batch:
-    """What was uploaded, as a batch: a zipped folder, an AASX package, or an AAS environment (a template too)."""
+    """What was uploaded, as a batch: a zipped folder, CSV (one, or several zipped), AASX, or JSON of any form that is known.
+
+    JSON is an AAS environment (a template too), `$value` JSON of an export, or a Catena-X battery pass.
+    """
     from submodels.aasx import read_aasx
 
     with reading("The upload"):
         if media_type == ZIP:
-            return read_folder(open_zip(content))
+            files = open_zip(content)
+            return read_sheets(files) if is_sheet(files) else read_folder(files)
+        if media_type == CSV:
+            return read_sheets({"CSV": content})
         if media_type in (AASX, f"{AASX}+xml"):
             return read_aasx(content)
         if media_type == JSON:
-            return environment_to_batch(content)
-    raise Unsupported(f"{media_type or 'No media type'} is not read here.", next=f"Send {ZIP}, {AASX} or {JSON}.")
+            found = read_json(content, max_bytes=JSON_BYTES, nodes=JSON_NODES)
+            return read_valued(found) if is_valued(found) else environment_to_batch(content)
+    raise Unsupported(f"{media_type or 'No media type'} is not read here.", next=f"Send {ZIP}, {AASX}, {JSON} or {CSV}.")
 
 
 async def import_batch(world: World, batch: Batch, *, dry_run: bool = False, act: Act = Act.UPDATE) -> Json:
