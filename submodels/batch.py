@@ -163,7 +163,7 @@ class Files:
                 self._documents[name] = self._document(owner, name, text_at(value, "contentType"), told, where)
             return {**value, "value": self._documents[name].filename}
 
-        return _on_files(tree(part), found, (), claim)
+        return on_files(tree(part), found, (), claim)
 
     def _find(self, place: str) -> str | None:
         name = unquote(place.removeprefix("file://")).lstrip("/")
@@ -233,16 +233,16 @@ def _step(found: Tree, key: str | int) -> Tree:
     return found.get(key) if isinstance(found, dict) else None
 
 
-def _on_files(
+def on_files(
     node: Node | None, found: Tree, path: tuple[str | int, ...], change: Callable[[dict[str, Tree], tuple[str | int, ...]], Tree]
 ) -> Tree:
-    """The tree with `change` applied to every File value that the element table knows."""
+    """The tree with `change` applied to every File value that the element table knows, told with its path."""
     if node is None:
         return found
     if node.element is not None and node.element.kind == "File":
         return change(found, path) if isinstance(found, dict) else found
     if isinstance(found, dict):
-        return {name: _on_files(node.children.get(name), child, (*path, name), change) for name, child in found.items()}
+        return {name: on_files(node.children.get(name), child, (*path, name), change) for name, child in found.items()}
     if isinstance(found, list):
-        return [_on_files(node.item, child, (*path, number), change) for number, child in enumerate(found)]
+        return [on_files(node.item, child, (*path, number), change) for number, child in enumerate(found)]
     return found
