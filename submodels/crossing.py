@@ -78,7 +78,7 @@ def _efficiencies(parts: Parts) -> Iterator[Finding]:
 def _powers(parts: Parts) -> Iterator[Finding]:
     for _, most in numbers(parts, "technical", "MaximumPermittedBatteryPower"):
         for where, power in numbers(parts, "technical", "powerCapabilityAt"):
-            if power > most:
+            if power > most > 0:  # what is out of range is told by its range
                 yield finding("order.power", where, f"{power} W is above the maximum permitted {most} W", "compare both")
 
 

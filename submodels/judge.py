@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
@@ -78,7 +78,7 @@ def report(passport: Passport, day: date, others: Iterable[Finding] = ()) -> Rep
     told = [each for each in others if not _told_by_a_point(each, lacking)]
     asked = {place for point in points().values() for place in point.places if status(point.number, passport.category, day) in _ASKED}
     unwanted = tuple(_unwanted(passport.category, day, has, asked))
-    wrong = {each.where for each in told if each.severity == "error"}
+    wrong = {each.where: each.what for each in told if each.severity == "error"}
     verdicts = tuple(_verdict(point, status(point.number, passport.category, day), has, (wrong, asked)) for point in points().values())
     verdicts = tuple(replace(each, later=tuple(changes(each.point.number, passport.category, day))) for each in verdicts)
     return Report(battery=passport.battery, category=passport.category, day=day, verdicts=verdicts, findings=(*lacking, *unwanted, *told))
@@ -87,7 +87,7 @@ def report(passport: Passport, day: date, others: Iterable[Finding] = ()) -> Rep
 # --- one point -------------------------------------------------------------------------------------
 
 
-def _verdict(point: Point, asked: Status, has: Held, known: tuple[Collection[str], Collection[str]]) -> Verdict:
+def _verdict(point: Point, asked: Status, has: Held, known: tuple[Mapping[str, str], Collection[str]]) -> Verdict:
     wrong, wanted = known
     where, groups = found(point, has), lacks(point, has)
     there = bool(point.homes) and not groups
@@ -100,7 +100,8 @@ def _verdict(point: Point, asked: Status, has: Held, known: tuple[Collection[str
         standing, where = (Standing.UNWANTED, tuple(surplus)) if surplus else (Standing.ABSENT, ())
         next = "leave it out" if surplus else "" if point.homes else point.note
     elif there:
-        standing = Standing.INVALID if any(_beside(path, each) for path in where for each in wrong) else Standing.PRESENT
+        why = [what for each, what in wrong.items() if any(_beside(path, each) for path in where)]
+        standing, next = (Standing.INVALID, why[0]) if why else (Standing.PRESENT, "")
     elif asked is Status.MANDATORY:
         standing, next = Standing.MISSING, what_to_do(point, groups)
     else:

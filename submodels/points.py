@@ -127,10 +127,12 @@ def status(number: int, category: str, day: date) -> Status:
 
 
 def changes(number: int, category: str, day: date) -> Iterator[tuple[date, Status]]:
-    """What will be asked of a point later than a day, as far as it is known."""
+    """What will be asked of a point later than a day and is not asked yet, as far as it is known."""
+    now = status(number, category, day)
     for since, row in _states()[number]:
-        if since > day:
-            yield since, Status(row[column(category)])
+        if since > day and (later := Status(row[column(category)])) is not now:
+            now = later
+            yield since, later
 
 
 @lru_cache(maxsize=64)

@@ -92,41 +92,51 @@ def _stored(name: str, category: str, day: str) -> dict[str, Any]:
 
 
 def _show(told: dict[str, Any]) -> None:
-    for number, report in enumerate(told["reports"]):
-        if number:
+    first: dict[str, Any] = (*told["reports"], {})[0]
+    for report in told["reports"]:
+        if report is not first:
             say("")
-        _show_report(report, told)
+        _show_report(report, told, {} if report is first else first)
     if told["reading"]:
         say("")
         say("  While reading")
         _show_findings(told["reading"])
 
 
-def _show_report(report: dict[str, Any], told: dict[str, Any]) -> None:
-    names = report["batteries"]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+def _show_report(report: dict[str, Any], told: dict[str, Any], beside: dict[str, Any]) -> None:
+    """A whole report, or what differs from the one it stands `beside`."""
     judged = report["category"] if report["category"] == report["judged_as"] else f"{report['category']}, judged as {report['judged_as']}"
-    say(f"{', '.join(names[:_NAMED])}{more} · {judged} · for {told['date']}")
+    say(f"{_named(report)} · {judged} · for {told['date']}")
     counts = report["counts"]
     tally = [f"{counts[each]} {each}" for each in MARKS if counts.get(each)]
     errors = sum(each["severity"] == "error" and not each["point"] for each in report["findings"])
-    if report["complete"]:
-        say(f"Complete: {' · '.join(tally)}, of 71 data points")
-    else:
-        wrong = f" · {errors} value{'s' if errors != 1 else ''} wrong" if errors else ""
-        say(f"NOT COMPLETE: {' · '.join(tally)}, of 71 data points{wrong}")
-    if told["date"] < told["applies_from"]:
+    wrong = [f"{errors} error{'s' if errors > 1 else ''} in values"] if errors else []
+    say(f"{'Complete' if report['complete'] else 'NOT COMPLETE'}: {' · '.join([*tally, *wrong])}; of {len(report['points'])} data points")
+    if beside:
+        say(f"As {_named(beside)}, but for what follows.")
+    elif told["date"] < told["applies_from"]:
         say(f"The passport is mandatory from {told['applies_from']}; judged by what is asked then.")
-    _show_points(report["points"])
+    known = [_same(point) for point in beside.get("points", ())]
+    _show_points([point for point in report["points"] if _same(point) not in known])
     others = [each for each in report["findings"] if not each["rule"].startswith(("point.", "unwanted."))]
+    others = [each for each in others if each not in beside.get("findings", ())]
     if others:
         say("")
         say("  Values")
         _show_findings(others)
 
 
+def _named(report: dict[str, Any]) -> str:
+    names = report["batteries"]
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+
+
+def _same(point: dict[str, Any]) -> tuple[Any, ...]:
+    return point["point"], point["standing"], point["next"]
+
+
 def _show_points(points: Sequence[dict[str, Any]]) -> None:
-    name = max(len(point["name"]) for point in points)
+    name = max((len(point["name"]) for point in points), default=0)
     room = max(40, get_terminal_size().columns - name - 41)
     for section, members in groupby(points, key=lambda point: point["section"]):
         rows = sorted(members, key=lambda point: point["standing"] not in _BAD)
