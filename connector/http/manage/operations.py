@@ -20,6 +20,11 @@ ROWS = (
     ),
     Row("GET", f"{BASE}/passports", "Models with their batteries", {200: ARRAY}),
     Row("GET", f"{BASE}/passports/{{name}}", "The operator's own whole passport", {200: {}}, query=("part", "at")),
+    Row(
+        "GET", f"{BASE}/passports/{{name}}/check", "Judge a passport, or all of a model, against the data points", {200: OBJECT},
+        query=("category", "date"),
+    ),
+    Row("GET", f"{BASE}/passports/{{name}}/provenance", "Where each value of a passport comes from", {200: OBJECT}),
     Row("POST", f"{BASE}/passports/{{name}}/publish", "Publish a model, or a battery that waited", {200: OBJECT}),
     Row("GET", f"{BASE}/passports/{{name}}/history", "Every step in the life of a passport", {200: OBJECT}),
     Row("GET", f"{BASE}/passports/{{name}}/diff", "What differs between two versions", {200: OBJECT}, query=("before", "after")),
