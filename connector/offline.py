@@ -84,3 +84,13 @@ def verify_chain(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "head": entries[-1].hash if entries else "",
         "break": {} if broken is None else {"writer": broken.writer, "seq": broken.seq, "why": broken.why},
     }
+
+
+def check_passport(content: bytes, media_type: str, category: str, day: str) -> dict[str, Any]:
+    """A folder (zipped), package or file judged as `passport check` tells it; Malformed when it cannot be read or judged."""
+    from datetime import UTC
+
+    from connector.operate import judging, passports
+
+    batch = passports.read_upload(content, media_type)
+    return judging.check_batch(batch, category, judging.day_of(day) if day else datetime.now(UTC).date())
