@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.cli import complete, life
+from connector.cli import complete, judge, life
 from connector.cli.client import Client, part
 from connector.cli.table import Column, DryRun, Json, instant, note, print_json, say, table
 from connector.errors import Malformed
@@ -139,6 +139,7 @@ def show(
         table([{**each, "size": int(each["size"])} for each in found["documents"]], _DOCUMENTS)
 
 
+app.command(epilog="Example: saltbridge passport check scripts/sample/EV-72 --category ev --date 2027-02-18")(judge.check)
 for _verb, _example in (
     (life.history, "EV-72.000017"),
     (life.diff, "EV-72.000017 1.1 2.1"),
@@ -188,7 +189,7 @@ def _show_findings(findings: list[dict[str, str]]) -> None:
 def _read(source: Path) -> tuple[bytes, str]:
     """What to send: a folder as a zip made in memory, a file as it is."""
     if source.is_dir():
-        return _zip(source), _MEDIA_TYPES[".zip"]
+        return zipped(source), _MEDIA_TYPES[".zip"]
     media_type = _MEDIA_TYPES.get(source.suffix.lower())
     if media_type is None:
         raise Malformed(f"{source} is neither a folder nor a passport file.", next="Give a folder, FILE.aasx, FILE.zip or FILE.json.")
@@ -198,7 +199,15 @@ def _read(source: Path) -> tuple[bytes, str]:
         raise Malformed(f"{source} cannot be read.", error.strerror or "") from error
 
 
-def _zip(folder: Path) -> bytes:
+def media_type_of(source: Path) -> str:
+    """What a file is sent as; Malformed for one that is no passport file."""
+    found = _MEDIA_TYPES.get(source.suffix.lower())
+    if found is None:
+        raise Malformed(f"{source} is neither a folder nor a passport file.", next=f"Give a folder, or FILE{', FILE'.join(_MEDIA_TYPES)}.")
+    return found
+
+
+def zipped(folder: Path) -> bytes:
     """The folder's files; hidden ones stay behind, and links are not followed out of it."""
     import io
     import zipfile
