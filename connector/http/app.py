@@ -17,8 +17,10 @@ from connector.errors import Hidden, Misconfigured, Refused, SaltbridgeError, Un
 from connector.ports import World
 
 from . import aas, data, dsp, public, registry
+from .connections import Connections, Site
 from .doorway import JSON, TEXT, VISIT, Family, check_entity, doorway, steps
 from .settings import Settings
+from .turns import TURNS, Turns
 
 IMPORT = "/management/saltbridge/passports/import"
 AAS = "/management/aas/"
@@ -59,6 +61,7 @@ def dataspace_app(world: World, settings: Settings) -> web.Application:
     app = web.Application(middlewares=[doorway("dataspace", _family, guard)], client_max_size=world.limits.message_bytes)
     # One route for all: peers double slashes and leave trailing ones, and ids hold what they hold.
     app.router.add_route("*", "/{path:.*}", dispatch)
+    app[TURNS] = Turns()
     app.on_response_prepare.append(_anonymous)
     return app
 
@@ -161,13 +164,15 @@ def _digest(token: str) -> bytes:
 # --- listening -----------------------------------------------------------------------------------
 
 
-async def listen(app: web.Application, host: str, port: int, *, setting: str, tls: ssl.SSLContext | None = None) -> web.AppRunner:
+async def listen(
+    app: web.Application, host: str, port: int, *, setting: str, tls: ssl.SSLContext | None = None, connections: int = 1000
+) -> web.AppRunner:
     """Start answering; `cleanup()` of what is returned stops gracefully.  `setting` names what to change when the port is taken."""
     # A message is applied even when its sender hangs up: its handler runs to the end.
     runner = web.AppRunner(app, access_log=None, handler_cancellation=False, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port, ssl_context=tls).start()
+        await Site(runner, host, port, Connections(setting.partition(".")[0], connections), tls).start()
     except OSError as error:
         await runner.cleanup()
         raise Misconfigured(*_taken(error, host, port, setting), code="port.taken") from error
