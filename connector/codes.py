@@ -34,6 +34,8 @@ BETWEEN: Mapping[str, str] = {
     "peer.address": "The address is not one of the peer's card.",
     "address.malformed": "An address cannot be read.",
     "quota.full": "The peer has too many processes open.",
+    "quota.requests": "The caller has too many requests on their way at once.",
+    "quota.connections": "The listener has as many connections as it may have.",
     # state
     "state.illegal": "The step is not allowed in this state.",
     "state.crossed": "Two messages crossed and both sides ended elsewhere; the process was ended.",

@@ -153,7 +153,10 @@ async def running(node: Node) -> AsyncIterator[Node]:
             chain, key = config.path(section.tls_cert), config.path(section.tls_key)
             tls = Served(chain, key, world.clock.now()) if own and chain and key else None
             served += [tls] if tls else []
-            runner = await listen(app, section.address.host, section.address.port, setting=setting, tls=tls.context if tls else None)
+            runner = await listen(
+                app, section.address.host, section.address.port, setting=setting, tls=tls.context if tls else None,
+                connections=config.limits.connections,
+            )  # fmt: skip
             stack.push_async_callback(runner.cleanup)
         for work, name in ((deliver.run(world), "deliver"), (upkeep.run(world.clock, _jobs(node, served)), "upkeep")):
             task = asyncio.create_task(work, name=name)

@@ -179,6 +179,7 @@ class Limits(Section):
     text_bytes: Annotated[int, Field(ge=64)] = 2048  # kept of a reason or name that a peer wrote
     open_processes: Annotated[int, Field(ge=1)] = 1000  # per peer and protocol
     page: Annotated[int, Field(ge=1, le=10_000)] = 100  # datasets on a page of the catalog
+    connections: Annotated[int, Field(ge=16, le=100_000)] = 1000  # open at a time, at each listener
     upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024 * 1024  # bytes of an import at the operator side
 
 

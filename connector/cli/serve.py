@@ -45,6 +45,7 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
     """Start, say so, wait for a signal, stop.  What cannot start says why and leaves nothing running."""
     from connector import log, node
 
+    _allow_files(config.limits.connections)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     # Before anything is started: a signal in between must stop it too.
@@ -70,6 +71,16 @@ async def _run(config: Config, started: float, *, banner: bool) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)  # who asks twice does not want to wait
     log.event("stopped")
+
+
+def _allow_files(connections: int) -> None:
+    """As many open files as the connections of both listeners may need, so far as this process may have them."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 1024 + 10 * connections) if hard != resource.RLIM_INFINITY else 1024 + 10 * connections
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def settle() -> None:

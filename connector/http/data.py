@@ -24,6 +24,7 @@ from connector.exchange import release, versions, whole
 from connector.ports import Ask, World
 
 from .doorway import TEXT, read_body
+from .turns import in_turn
 
 READER_SECONDS = 60.0  # that a consumer may take over one piece; a stuck one must not hold a source
 
@@ -42,7 +43,9 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
     batteries = request.query.getall("battery", [])
     if len(batteries) > 1:
         raise Malformed("`battery` is given more than once.", next="Ask for one battery at a time.")
-    return deliver(await exits.pull(world, permit, steps[1:], batteries[0] if batteries else "", asked_at(world, request)))
+    at = asked_at(world, request)
+    async with in_turn(request, permit.agreement.peer):
+        return deliver(await exits.pull(world, permit, steps[1:], batteries[0] if batteries else "", at))
 
 
 async def _proxied(world: World, request: web.Request, permit: release.Whole) -> web.StreamResponse:

@@ -30,6 +30,7 @@ from policies.errors import Invalid as InvalidPolicy
 from submodels.errors import Invalid as InvalidPassport
 
 from .result import result
+from .turns import resting
 
 READ_SECONDS = 60.0  # for a whole request body
 GONE = 499  # in the log only: the caller hung up, nobody reads an answer
@@ -221,7 +222,7 @@ async def read_body(request: web.Request) -> bytes:
     if request.content.is_eof():
         return await request.read()  # it is here already, as short messages nearly always are
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with resting(request), asyncio.timeout(READ_SECONDS):
             return await request.read()
     except TimeoutError as error:
         slow = errors.Refused("The body did not arrive in time.", next="Send it again.", code="http.timeout")

@@ -24,6 +24,7 @@ from connector.protocol import wire
 from connector.protocol.messages import Ack
 
 from .doorway import JSON, TEXT, VISIT, Family, read_body
+from .turns import in_turn
 
 BASE = ("dsp", "2025-1")
 CURSOR = "continuationToken"
@@ -72,8 +73,9 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
     visit.process = "" if route.steps[0] == "catalog" else id
     caller = await world.identity.authenticate(request.headers.get("Authorization", ""), safe=route.reads)
     visit.peer = caller.participant
-    body = await read_body(request) if route.expects else b""
-    return await route.answer(Call(world, request, route, caller, id, body))
+    async with in_turn(request, caller.participant):
+        body = await read_body(request) if route.expects else b""
+        return await route.answer(Call(world, request, route, caller, id, body))
 
 
 def _find(method: str, steps: tuple[str, ...]) -> tuple[Route, str]:

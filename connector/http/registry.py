@@ -28,6 +28,7 @@ from connector.protocol.plain import read_json
 from submodels.twin import AssetId
 
 from .doorway import JSON, TEXT, VISIT, read_body
+from .turns import in_turn
 
 NOUNS = ("shell-descriptors", "submodel-descriptors", "lookup")
 PAGE, MOST = 100, 1000  # items of a page, when nothing is asked for and at most
@@ -37,7 +38,8 @@ async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> 
     """Answer a caller of the dataspace listener; `steps` begin with one of `NOUNS`."""
     who = await registry.sight(world, request.headers.get("Authorization", ""))
     request[VISIT].peer = who.caller.participant if who.caller else ""
-    return await shown(world, who, request, steps)
+    async with in_turn(request, request[VISIT].peer):
+        return await shown(world, who, request, steps)
 
 
 async def shown(world: World, who: Sight, request: web.Request, steps: tuple[str, ...]) -> web.Response:

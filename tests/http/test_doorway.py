@@ -81,6 +81,9 @@ async def test_every_error_is_answered_with_its_status_in_every_family(
     client = await through(raising(error), family)
     answer = await client.get("/x")
     body = await answer.json()
+    if family is Family.AAS:
+        [body] = body["messages"]
+        body["reason"] = [body["text"]]
     assert (answer.status, body["code"]) == (status, code)
     assert answer.headers["X-Content-Type-Options"] == "nosniff" and answer.headers["Cache-Control"] == "no-store"
     assert body["reason"] and all(isinstance(reason, str) for reason in body["reason"])
@@ -89,6 +92,8 @@ async def test_every_error_is_answered_with_its_status_in_every_family(
             assert {"what", "why", "next", "code", "decision", "reason"} <= set(body)
         case Family.DATA:
             assert set(body) == {"code", "reason", "decision"}
+        case Family.AAS:
+            assert body["messageType"] == ("Exception" if status >= 500 else "Error")
         case Family.CATALOG:
             assert body["@type"] == "CatalogError" and isinstance(body["@context"], list)
         case _:
