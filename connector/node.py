@@ -40,6 +40,7 @@ from connector.operate import backups, peers, retention
 from connector.operate.keys import days_left
 from connector.ports import Clock, Decider, Identity, Limits, Me, Store, SystemClock, World
 from connector.records import Note
+from connector.storage.backup import Original, of_file
 from connector.storage.sqlite import open_sqlite
 from policies.operands import canonical
 
@@ -90,7 +91,7 @@ def build(
         upload_bytes=config.limits.upload_bytes,
     )  # fmt: skip
     files = backup.Files(
-        home=config.home, database=config.database, settings=config.home / FILE, keys=config.keys,
+        home=config.home, database=_original(config, store), settings=config.home / FILE, keys=config.keys,
         token=config.home / config.operator.token_file,
     )  # fmt: skip
     roads = [
@@ -129,6 +130,15 @@ def _store(config: Config, clock: Clock) -> Store:
         return PostgresStore(config.store.url, clock, writer=config.participant.name, synchronous=config.store.synchronous)
     path = str(config.home / rest) if rest != ":memory:" else rest
     return open_sqlite(path, clock, writer=config.participant.name, synchronous=config.store.synchronous)
+
+
+def _original(config: Config, store: Store) -> Original | None:
+    """What a backup is made of; None where nothing outlives the process."""
+    if config.store.url.startswith("postgres"):
+        from connector.storage.carry import of_server  # only who uses it waits for its import
+
+        return of_server(config.store.url, lambda: store.writer)
+    return of_file(config.database) if config.database else None
 
 
 async def last_backup(node: Node) -> str:

@@ -39,20 +39,20 @@ def make_database(path: Path) -> None:
 
 def look_at_server(url: str) -> str:
     """What stands behind a PostgreSQL URL, in a line; Misconfigured, saying why, when it cannot serve."""
-    from connector.storage.server import look
+    from connector.storage.steps import look
 
     return asyncio.run(look(url))
 
 
 def look_at_backup(file: Path, home: Path) -> dict[str, Any]:
-    """What restoring would do: {name, made, participant, replaces: the database that would be put aside, or ""}.
+    """What restoring would do: {name, made, participant, replaces: what would be put aside, or ""}.
 
     Raises Malformed for what is no whole backup, Misconfigured for one that does not fit this home.
     """
     from connector import restoring
 
     plan = restoring.plan(file, home)
-    replaces = str(plan.database) if plan.database.exists() else ""
+    replaces = asyncio.run(restoring.replaces(plan))
     return {"name": plan.manifest.name, "made": plan.manifest.made, "participant": plan.manifest.participant, "replaces": replaces}
 
 

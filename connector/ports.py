@@ -87,6 +87,10 @@ class Transaction(Protocol):
 class Store(Protocol):
     told: Callable[[Note], None]  # is called with each note once it is committed; raises nothing
 
+    @property
+    def writer(self) -> str:
+        """The audit chain this process writes; '' where that shows when it is open."""
+
     async def open(self) -> None:
         """Be ready to serve; Misconfigured when the database cannot.  A store may have been opened when it was made."""
 

@@ -1,7 +1,8 @@
 """A node put back as it was: from a checked backup, into a home that is its own or empty, never under a running node.
 
-The restored database is whole and looked over before the present one is put aside; each step is a rename.  The chain gets an
-entry that says so: after it numbers may stand twice, once here and once in copies of what happened after the backup.
+The restored database is whole and looked over before the present one is put aside: a file by renames, a database server's
+tables in one transaction.  A backup of the one may be restored into the other, which is how a node moves.  The chain gets an entry
+that says so: after it numbers may stand twice, once here and once in copies of what happened after the backup.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from connector.archive import Manifest
 from connector.config import FILE, KEYS, Config, load, read
 from connector.errors import Malformed, Misconfigured
 from connector.ports import SystemClock
-from connector.records import AuditEntry, Note
-from connector.storage import backup
+from connector.records import Note
+from connector.storage import backup, carry
 from connector.storage.chain import verify
 from connector.storage.file import FileLock
 from connector.storage.sqlite import open_sqlite
-
-PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,8 @@ class Plan:
     file: Path
     manifest: Manifest
     home: Path
-    database: Path
+    url: str  # of the database server that takes the data, "" where a file does
+    database: Path  # that file; beside it what is restored is made
     token: Path
     fresh: bool  # the home has no settings: they come from the backup
     keyless: bool  # the home has no keys: they come from the backup
@@ -57,7 +57,15 @@ def plan(file: Path, home: Path) -> Plan:
             code="backup.keyless",
         )  # fmt: skip
     config = _settings_in(file, home) if fresh else load(home)
-    return Plan(file, manifest, home, _database(config, manifest), home / config.operator.token_file, fresh, keyless)
+    url, database = _database(config, manifest)
+    return Plan(file, manifest, home, url, database, home / config.operator.token_file, fresh, keyless)
+
+
+async def replaces(plan: Plan) -> str:
+    """What would be put aside, in words; "" when there is nothing.  Misconfigured where a database server cannot take it now."""
+    if plan.url:
+        return await carry.look(plan.url)
+    return str(plan.database) if plan.database.exists() else ""
 
 
 def _settings_in(file: Path, home: Path) -> Config:
@@ -70,19 +78,24 @@ def _settings_in(file: Path, home: Path) -> Config:
         raise Malformed(f"The settings in {file} cannot be read.", str(error), "Put the node's settings into its home first.") from error
 
 
-def _database(config: Config, manifest: Manifest) -> Path:
+def _database(config: Config, manifest: Manifest) -> tuple[str, Path]:
+    """A database server's URL or "", and the file that takes the data or is on the way there."""
     if config.participant.id != manifest.participant:
         why = f"it is of {manifest.participant}, and {config.home} is the home of {config.participant.id}"
         raise Misconfigured("This backup is another node's.", why, "Name its own home, or an empty one: --home DIR", code="backup.foreign")
+    if config.store.url.startswith("postgres"):
+        return config.store.url, config.home / archive.DATABASE
     if config.database is None:
         next = 'Set [store] url = "sqlite:saltbridge.db" first.'
         raise Misconfigured("This node keeps its data in no file.", f"[store] url is {config.store.url.partition(':')[0]}:", next)
-    return config.database
+    return "", config.database
 
 
 async def restore(plan: Plan) -> dict[str, Any]:
-    """Carry a plan out; a failure before the last renames leaves the home as it was."""
+    """Carry a plan out; a failure before the last step leaves home and database as they were."""
     _make_home(plan.home)
+    if plan.url:
+        await carry.look(plan.url)  # before anything is unpacked
     lock = FileLock(str(plan.database))  # refuses a running node
     restored = plan.database.with_name(f".{plan.database.name}.restoring")
     try:
@@ -91,8 +104,11 @@ async def restore(plan: Plan) -> dict[str, Any]:
         entries = await _continued(restored, plan.manifest)
         if plan.keyless:
             _write_keys(plan)
-        kept = _put_aside(plan.database)
-        restored.rename(plan.database)
+        if plan.url:
+            kept = await carry.carry_in(plan.url, restored, SystemClock().now())
+        else:
+            kept = str(_put_aside(plan.database) or "")
+            restored.rename(plan.database)
         if plan.fresh:
             _write(plan.home / FILE, plan.file, archive.SETTINGS)
         _sync(plan.database.parent)
@@ -103,24 +119,24 @@ async def restore(plan: Plan) -> dict[str, Any]:
         for name in ("", "-wal", "-shm", ".lock"):
             restored.with_name(restored.name + name).unlink(missing_ok=True)
         lock.release()
+        if plan.url:
+            plan.database.with_name(f"{plan.database.name}.lock").unlink(missing_ok=True)
     return {
         "name": plan.manifest.name,
         "participant": plan.manifest.participant,
         "made": plan.manifest.made,
         "entries": entries,
         "keys": "from the backup" if plan.keyless else "those of this home",
-        "kept": str(kept) if kept else "",
+        "kept": kept,
     }
 
 
 async def _continued(database: Path, manifest: Manifest) -> int:
-    """How many entries the audit chain has, its last one saying that it goes on from here; Malformed when a link does not hold."""
+    """How many entries the chains have, the last one of ours saying that it goes on from here; Malformed when a link does not hold."""
     store = open_sqlite(str(database), SystemClock())
     try:
-        chain: list[AuditEntry] = []
-        while page := await store.audit(after=chain[-1].seq if chain else 0, limit=PAGE):
-            chain.extend(page)
-        broken = verify(chain)
+        chain = await store.chains()
+        broken = verify(chain, all_chains=True)
         if broken is not None:
             why = f"entry {broken.seq} of {broken.writer}: {broken.why}"
             raise Malformed("The audit chain in the backup is broken.", why, "Restore another backup.", code="backup.broken")

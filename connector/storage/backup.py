@@ -6,15 +6,38 @@ when it began.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from connector.errors import Malformed, Unavailable
 
 from . import sql
 from .file import trouble
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A database that can be copied while it is written to."""
+
+    size: Callable[[], Awaitable[int]]  # in bytes, about
+    copy: Callable[[Path], Awaitable[int]]  # to a new file; the schema's number
+
+
+def of_file(database: Path) -> Original:
+    """The database file of a node that runs here."""
+
+    async def size() -> int:
+        return await asyncio.to_thread(os.path.getsize, database)
+
+    async def copied(target: Path) -> int:
+        return await asyncio.to_thread(copy, database, target)
+
+    return Original(size, copied)
 
 
 def copy(database: Path, target: Path) -> int:

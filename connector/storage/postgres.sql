@@ -241,3 +241,47 @@ DELETE FROM nonce WHERE (issuer, nonce) IN (
 -- The head of our chain and the number of this commit, if nobody else wrote under our name.
 UPDATE writer SET commits = commits + 1, seq = :seq, hash = :hash
  WHERE name = :name AND holder = :me AND commits = :commits RETURNING 1;
+
+-- What follows carries everything out of the database and in: see carry.py.
+
+-- :name carry_size
+-- Bytes that the tables take.
+SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class
+ WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+   AND relname IN ('meta', 'record', 'record_key', 'blob', 'letter', 'writer', 'audit', 'nonce');
+
+-- :name carry_records
+-- All records.
+SELECT kind, id, version, body FROM record ORDER BY kind, id;
+
+-- :name carry_keys
+-- All key rows; with the record's body where value or id stand otherwise than they were meant (form.key_text).
+SELECT kind, name, value, id,
+       CASE WHEN strpos(value, chr(1)) > 0 OR strpos(id, chr(1)) > 0
+            THEN (SELECT body FROM record AS r WHERE r.kind = k.kind AND r.id = k.id) END
+  FROM record_key AS k ORDER BY kind, name, value, id;
+
+-- :name carry_blobs
+-- All bytes.
+SELECT sha256, data FROM blob ORDER BY sha256;
+
+-- :name carry_letters
+-- All letters, in the order they were posted.
+SELECT body FROM letter ORDER BY number;
+
+-- :name carry_audit
+-- All chains.
+SELECT writer, seq, prev, at, event, subject, data, hash FROM audit ORDER BY writer, seq;
+
+-- :name carry_nonces
+-- All nonces.
+SELECT issuer, nonce, until FROM nonce ORDER BY issuer, nonce;
+
+-- :name carry_writers
+-- The heads of the chains that were carried in.
+INSERT INTO writer (name, holder, commits, seq, hash)
+SELECT DISTINCT ON (writer) writer, '', 0, seq, hash FROM audit ORDER BY writer, seq DESC;
+
+-- :name alone_until_the_end
+-- Be alone on the database until this transaction ends; false when somebody is there.
+SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema() || '/alone', 0));

@@ -125,6 +125,10 @@ VALUES (:writer, :seq, :prev, :at, :event, :subject, :data, :hash);
 SELECT writer, seq, prev, at, event, subject, data, hash FROM audit
  WHERE writer = :writer AND seq > :after ORDER BY seq LIMIT :limit;
 
+-- :name writer_list
+-- All writers of chains; one, unless the file was written from a database that several processes shared.
+SELECT DISTINCT writer FROM audit ORDER BY writer;
+
 -- :name nonce_insert
 -- Use a nonce; no row changes when it was used before.
 INSERT INTO nonce (issuer, nonce, until) VALUES (:issuer, :nonce, :until) ON CONFLICT DO NOTHING;

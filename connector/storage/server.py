@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,14 +11,12 @@ import asyncpg
 from asyncpg import exceptions as pg
 from asyncpg.connect_utils import SessionAttribute
 
-from connector import log
 from connector.errors import Misconfigured, Unavailable
 
 from . import hosts, sql
 
 Connection = asyncpg.Connection  # one session; never shared by two who wait at the same time
 TROUBLES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
-OLDEST = 13  # major version: what the statements need
 COMMAND_SECONDS = 30.0
 PORT = 5432  # where a host listens that the URL gives no port
 
@@ -146,100 +143,21 @@ def explained(error: BaseException) -> tuple[str, str]:
     return f"{code or type(error).__name__}: {error}", "Look at the log of the database server."
 
 
-# --- the schema ----------------------------------------------------------------------------------
+def text(statement: str) -> tuple[str, tuple[str, ...]]:
+    """A named statement's text, and the names of its values in their order."""
+    return _TEXTS[statement]
 
-
-async def bring_up_to_date(connection: Connection, server: Server) -> None:
-    """The present schema, made or brought up to date whole or not at all; Misconfigured when that cannot be.
-
-    Processes that start together take turns.  A database with a newer schema or with tables of another program is left as
-    it is.
-    """
-    steps = sql.schema("postgres")
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '/schema', 0))")
-        version = await _version(connection, server)
-        if version > len(steps):
-            raise _newer(server, version, len(steps))
-        for number, text in list(enumerate(steps, 1))[version:]:
-            await connection.execute(text)
-            await connection.execute(
-                "INSERT INTO meta VALUES ('schema', $1) ON CONFLICT (name) DO UPDATE SET value = excluded.value", str(number)
-            )
-        if version != len(steps):
-            log.event("schema", logging.WARNING, database=server, was=version, now=len(steps))
-
-
-async def look(url: str) -> str:
-    """What stands behind a URL, in a line for the operator; Misconfigured, saying why, when it cannot serve.  Changes nothing."""
-    database = Server(url)
-    try:
-        connection = await database.connect("doctor")
-        try:
-            await examine(connection, database)
-            version = await _version(connection, database)
-            size = await connection.fetchval("SELECT pg_size_pretty(pg_database_size(current_database()))")
-        finally:
-            connection.terminate()
-    except TROUBLES as error:
-        raise misconfigured(database, error) from error
-    known = len(sql.schema("postgres"))
-    if version > known:
-        raise _newer(database, version, known)
-    state = f"schema {version}" if version == known else "empty" if not version else f"schema {version}, will be brought to {known}"
-    return f"PostgreSQL {connection.get_server_version().major} at {database}, {size}, {state}"
-
-
-def _newer(server: Server, version: int, known: int) -> Misconfigured:
-    why, next = f"it has schema {version}, this release knows up to {known}", "Install the release that wrote it, or a later one."
-    return Misconfigured(f"The database {server} was written by a newer Saltbridge.", why, next)
-
-
-async def examine(connection: Connection, server: Server) -> None:
-    """Misconfigured when the server is too old, speaks no UTF-8, takes no writes or has no schema to work in."""
-    major = connection.get_server_version().major
-    if major < OLDEST:
-        raise Misconfigured(f"The database {server} is too old.", f"it is PostgreSQL {major}", f"Use PostgreSQL {OLDEST} or newer.")
-    [facts] = await connection.fetch(
-        "SELECT current_setting('server_encoding') AS encoding, current_setting('transaction_read_only') AS reading,"
-        " current_schema() AS schema"
-    )
-    if facts["encoding"] != "UTF8":
-        raise Misconfigured(
-            f"The database {server} cannot be used.", f"its encoding is {facts['encoding']}", "Make one with UTF8: createdb -E UTF8 NAME."
-        )
-    if facts["reading"] == "on":
-        raise misconfigured(server, pg.ReadOnlySQLTransactionError(""))
-    if facts["schema"] is None:
-        raise misconfigured(server, pg.InvalidSchemaNameError(""))
-
-
-async def _version(connection: Connection, server: Server) -> int:
-    tables = {row["relname"] for row in await connection.fetch(_TABLES)}
-    if not tables & {"meta", "record", "letter", "audit"}:
-        return 0
-    if "meta" in tables and "record" in tables:
-        stored = await connection.fetchval("SELECT value FROM meta WHERE name = 'schema'")
-        if stored and stored.isdecimal():
-            return int(stored)
-    why = "it has tables of another program under names that we use"
-    next = "Give this node a database of its own, or a schema: ?search_path=NAME in [store] url."
-    raise Misconfigured(f"{server} is not a Saltbridge database.", why, next)
-
-
-_TABLES = "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')"
 
 __all__ = [
     "TROUBLES",
     "Connection",
     "Server",
     "Unavailable",
-    "bring_up_to_date",
-    "examine",
+    "explained",
     "fetch",
-    "look",
     "misconfigured",
     "rows",
+    "text",
     "trouble",
     "value",
 ]

@@ -291,8 +291,11 @@ class SqliteStore:
 
     async def chains(self) -> list[AuditEntry]:
         found: list[AuditEntry] = []
-        while page := await self.audit(after=found[-1].seq if found else 0):
-            found += page
+        for (name,) in self._reader.rows("writer_list"):  # several where a shared database was carried into this file
+            after = 0
+            while page := await self.audit(after=after, writer=name):
+                found += page
+                after = found[-1].seq
         return found
 
     def generation(self, *kinds: type[Record]) -> int | None:

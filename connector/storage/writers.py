@@ -23,7 +23,8 @@ from .alone import AtHand
 from .batch import Batch, Found, Stored, Unknown, mentioned, settle
 from .change import Head, Under, change
 from .form import key_rows, key_text, load
-from .server import TROUBLES, Connection, Server, bring_up_to_date, examine, trouble
+from .server import TROUBLES, Connection, Server, trouble
+from .steps import bring_up_to_date, examine
 from .work import Work
 
 JOIN, LEFT = "join", "left"  # words between processes: who is alone shall share; who shares may be alone again

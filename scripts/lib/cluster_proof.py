@@ -284,14 +284,14 @@ def _deliveries(run: Run) -> Claim:
 
 def _taken_over(run: Run, maker: Records, audit: Iterable[Mapping[str, Any]]) -> Claim:
     """The conversations whose letters the killed process held: each ended, and who carried it on."""
-    victim = run.cluster.makers[1]
+    victim, own = run.cluster.makers[1], run.cluster.makers[1].writer
     ended = {each["id"] for kind in ("negotiation", "transfer") for each in maker[kind].values() if each["place"]["state"] in ENDED}
     wrong = [pid for pid in run.held if pid not in ended]
     after: dict[str, tuple[float, str]] = {}
     for entry in audit:
         if entry["subject"] in run.held and entry["at"] > victim.killed_at and entry["at"] < after.get(entry["subject"], (9e99, ""))[0]:
             after[entry["subject"]] = entry["at"], entry["writer"]
-    by = Counter("itself, restarted" if writer == victim.writer else "others" for _, writer in after.values())
+    by = Counter("itself, restarted" if writer == own else "others" for _, writer in after.values())
     waited = [at - victim.killed_at for at, _ in after.values()]
     said = ", ".join(f"{count} by {who}" for who, count in by.items())
     letters = sum(run.held.values())
@@ -308,11 +308,12 @@ def _come_back(run: Run) -> Claim:
 def _work(run: Run, audit: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     entries = list(audit)
     answered = {each.name: each.answered for each in run.cluster.balancer.backends}
+    changes = Counter(entry["writer"] for entry in entries if entry["event"].endswith(".state"))
+    pulls = Counter(entry["writer"] for entry in entries if entry["event"] == "pull")
     return [
         {
-            "process": each.name, "chain": each.writer, "lives": each.lives, "requests": answered[each.name],
-            "changes": sum(entry["writer"] == each.writer and entry["event"].endswith(".state") for entry in entries),
-            "pulls": sum(entry["writer"] == each.writer and entry["event"] == "pull" for entry in entries),
+            "process": each.name, "chain": (chain := each.writer), "lives": each.lives, "requests": answered[each.name],
+            "changes": changes[chain], "pulls": pulls[chain],
         }
         for each in run.cluster.makers
     ]  # fmt: skip

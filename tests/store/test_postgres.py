@@ -21,7 +21,7 @@ from connector.storage import change, sql
 from connector.storage.chain import verify
 from connector.storage.form import key_text, no_nul, with_nul
 from connector.storage.postgres import PostgresStore, open_postgres
-from connector.storage.server import look
+from connector.storage.steps import look
 
 from .conftest import ManualClock, Opens, letter, read, view, write
 from .server import PostgresServer
@@ -450,7 +450,8 @@ async def test_durability_is_the_servers_unless_it_is_given_up(opens: Opens) -> 
 
 def test_every_statement_is_described_and_used() -> None:
     folder = ROOT / "connector" / "storage"
-    text = "".join((folder / f"{name}.py").read_text(encoding="utf-8") for name in ("snapshots", "outbox", "writers", "postgres", "change"))
+    using = ("snapshots", "outbox", "writers", "postgres", "change", "carry")
+    text = "".join((folder / f"{name}.py").read_text(encoding="utf-8") for name in using)
     used = set(re.findall(r'"([a-z]+(?:_[a-z_]+)?)"', text))
     assert set(sql.load(folder / "postgres.sql")) <= used
 

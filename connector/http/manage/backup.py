@@ -22,7 +22,7 @@ from connector.errors import Clash, Unavailable
 from connector.http.doorway import TEXT
 from connector.operate import backups
 from connector.ports import World
-from connector.storage import backup
+from connector.storage.backup import Original
 from connector.text import utc
 
 from .bodies import BASE, Body, answer, flag, read
@@ -33,7 +33,7 @@ class Files:
     """Where a node keeps what a backup holds."""
 
     home: Path
-    database: Path | None  # None: no file of ours
+    database: Original | None  # None: in memory only
     settings: Path
     keys: Path
     token: Path
@@ -52,9 +52,10 @@ def routes(world: World, files: Files, version: str) -> list[web.RouteDef]:
 
     async def take(request: web.Request) -> web.StreamResponse:
         with_keys = flag(request, "keys")
-        folder = Path(tempfile.mkdtemp(prefix=".backup-", dir=_room(files)))
+        database = await _with_room(files)
+        folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".backup-", dir=files.home))
         try:
-            copied, about = await _copied(world, files, folder, with_keys=with_keys)
+            copied, about = await _copied(world, database, files, folder, with_keys=with_keys)
             response = web.StreamResponse(headers={**TEXT, "Content-Type": archive.MEDIA_TYPE})
             await response.prepare(request)
             pieces = archive.written(copied, about | {"version": version})
@@ -75,24 +76,26 @@ def routes(world: World, files: Files, version: str) -> list[web.RouteDef]:
     return [web.post(f"{BASE}/backup", take), web.put(f"{BASE}/backup", keep), web.get(f"{BASE}/backup", last)]
 
 
-def _room(files: Files) -> Path:
-    """Where the copy is made: on the database's own disk, if there is room; Clash for a store that has no file."""
+async def _with_room(files: Files) -> Original:
+    """The database, if the home's disk has room for a copy; Clash for one that is in memory."""
     if files.database is None:
         raise Clash(
-            "This node's data is not in a file of its own.", "[store] url names a database server, or memory.",
-            "Use the server's own tool (PostgreSQL: pg_dump), and copy the keys folder.", code="backup.foreign",
+            "This node's data is in memory only.", '[store] url is "sqlite::memory:".', "Give it a file or a database server first.",
+            code="backup.foreign",
         )  # fmt: skip
-    needed, free = files.database.stat().st_size, shutil.disk_usage(files.home).free
+    needed, free = await files.database.size(), shutil.disk_usage(files.home).free
     if free < needed * 1.1:
         why = f"The copy needs {needed} bytes and {free} are free at {files.home}"
         raise Unavailable("There is no room for a copy of the database.", why, "Make room on that disk.", code="backup.failed")
-    return files.home
+    return files.database
 
 
-async def _copied(world: World, files: Files, folder: Path, *, with_keys: bool) -> tuple[Mapping[str, Path], dict[str, object]]:
+async def _copied(
+    world: World, database: Original, files: Files, folder: Path, *, with_keys: bool
+) -> tuple[Mapping[str, Path], dict[str, object]]:
     target = folder / archive.DATABASE
     made = world.clock.now()
-    schema = await asyncio.to_thread(backup.copy, files.database or target, target)
+    schema = await database.copy(target)
     taken = {archive.DATABASE: target, archive.SETTINGS: files.settings}
     if with_keys:
         taken |= {f"{archive.KEYS}{key.name}": key for key in sorted(files.keys.iterdir())} | {archive.TOKEN: files.token}
