@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from pathlib import Path
 
 from aas_test_engines import api, config, http
 
@@ -84,8 +85,7 @@ def main(base, token):
         if not failed and not result.ok():
             failed = [each.message for each in result.sub_results if not each.ok()]
         print(json.dumps({"suite": suite.removeprefix(PREFIX), "passed": passed, "failed": failed, "warned": warned}), flush=True)
-        with open(f"{suite.removeprefix(PREFIX).replace('/', '-')}.log", "w", encoding="utf-8") as log:
-            log.write("\n".join(result.to_lines()))
+        Path(f"{suite.removeprefix(PREFIX).replace('/', '-')}.log").write_text("\n".join(result.to_lines()), "utf-8")
 
 
 if __name__ == "__main__":

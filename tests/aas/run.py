@@ -111,9 +111,9 @@ def _run(python: Path, folder: Path) -> int:
 
 
 def _suites(python: Path, folder: Path, base: str, token: str) -> int:
-    engine = subprocess.Popen([python, ROOT / "tests" / "aas" / "judge.py", base, token], cwd=folder, stdout=subprocess.PIPE, text=True)
+    command = [python, ROOT / "tests" / "aas" / "judge.py", base, token]
     seen = failed = 0
-    try:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as engine:
         for line in engine.stdout or ():
             told = json.loads(line)
             seen += 1
@@ -124,9 +124,6 @@ def _suites(python: Path, folder: Path, base: str, token: str) -> int:
             if told["warned"]:
                 print(f"  {len(told['warned'])} with a warning, as {told['warned'][-1]}")
             print(f"aas: {told['passed']} passed, {len(told['failed'])} failed", flush=True)
-    finally:
-        engine.terminate()
-        engine.wait(10)
     if seen < SUITES:
         print(f"The engine broke off after {seen} of {SUITES} suites.")
     return failed + (SUITES - seen)

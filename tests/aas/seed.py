@@ -35,21 +35,29 @@ def element(kind: str, name: str, **more: Any) -> Object:
 
 HERE = reference("ModelReference", ("Submodel", SUBMODELS[0]), ("SubmodelElementCollection", "Everything"))
 
+RATIO = element("Property", "Ratio", valueType="xs:decimal", value="3.70")
+POLES = element("Property", "Poles", valueType="xs:int", value="4")
+HEAT = element("Range", "Heat", valueType="xs:int", min="5", max="40")
+COUNTS = [{"modelType": "Property", "valueType": "xs:integer", "value": value} for value in ("3", "1", "2")]
+NOTES = [{"modelType": "MultiLanguageProperty", "value": [{"language": "en", "text": "Oil it."}]}]
+HELLO = [{"language": "de", "text": "Guten Tag"}, {"language": "en", "text": "Hello"}]
+STAMP = base64.b64encode(b"stamped").decode()
+
 EVERYTHING = [
-    element("MultiLanguageProperty", "Greeting", semanticId=meaning("greeting"), value=[{"language": "de", "text": "Guten Tag"}, {"language": "en", "text": "Hello"}]),
+    element("MultiLanguageProperty", "Greeting", semanticId=meaning("greeting"), value=HELLO),
     element("Range", "Force", valueType="xs:double", min="1.50", max="12.75"),
-    element("Blob", "Stamp", contentType="application/octet-stream", value=base64.b64encode(b"stamped").decode()),
+    element("Blob", "Stamp", contentType="application/octet-stream", value=STAMP),
     element("File", "Manual", contentType="application/pdf"),
     element("ReferenceElement", "Norm", value=meaning("norm")),
     element("RelationshipElement", "Drives", first=HERE, second=HERE),
-    element("AnnotatedRelationshipElement", "Turns", first=HERE, second=HERE, annotations=[element("Property", "Ratio", valueType="xs:decimal", value="3.70")]),
-    element("Entity", "Motor", entityType="SelfManagedEntity", globalAssetId="https://tools.example/motor", statements=[element("Property", "Poles", valueType="xs:int", value="4")]),
+    element("AnnotatedRelationshipElement", "Turns", first=HERE, second=HERE, annotations=[RATIO]),
+    element("Entity", "Motor", entityType="SelfManagedEntity", globalAssetId="https://tools.example/motor", statements=[POLES]),
     element("BasicEventElement", "Stopped", observed=HERE, direction="output", state="on"),
     element("Operation", "Press", inputVariables=[{"value": element("Property", "Strength", valueType="xs:int")}]),
     element("Capability", "Pressing"),
-    element("SubmodelElementCollection", "Inner", value=[element("Range", "Heat", valueType="xs:int", min="5", max="40")]),
-    element("SubmodelElementList", "Counts", typeValueListElement="Property", valueTypeListElement="xs:integer", value=[{"modelType": "Property", "valueType": "xs:integer", "value": value} for value in ("3", "1", "2")]),
-]  # fmt: skip
+    element("SubmodelElementCollection", "Inner", value=[HEAT]),
+    element("SubmodelElementList", "Counts", typeValueListElement="Property", valueTypeListElement="xs:integer", value=COUNTS),
+]
 
 SEED_SUBMODELS = [
     {
@@ -60,11 +68,11 @@ SEED_SUBMODELS = [
         "semanticId": meaning("everything"),
         "submodelElements": [
             element("SubmodelElementCollection", "Everything", value=EVERYTHING),
-            element("SubmodelElementList", "Notes", typeValueListElement="MultiLanguageProperty", value=[{"modelType": "MultiLanguageProperty", "value": [{"language": "en", "text": "Oil it."}]}]),
+            element("SubmodelElementList", "Notes", typeValueListElement="MultiLanguageProperty", value=NOTES),
         ],
     },
-    {"modelType": "Submodel", "id": SUBMODELS[1], "idShort": "Little", "submodelElements": [element("Range", "Heat", valueType="xs:int", min="5", max="40")]},
-]  # fmt: skip
+    {"modelType": "Submodel", "id": SUBMODELS[1], "idShort": "Little", "submodelElements": [HEAT]},
+]
 
 SEED_SHELLS = [
     {
@@ -72,12 +80,14 @@ SEED_SHELLS = [
         "id": id,
         "idShort": name,
         "assetInformation": {
-            "assetKind": kind, "globalAssetId": f"https://tools.example/assets/{name}", "specificAssetIds": [{"name": "serialNumber", "value": name}]
+            "assetKind": kind,
+            "globalAssetId": f"https://tools.example/assets/{name}",
+            "specificAssetIds": [{"name": "serialNumber", "value": name}],
         },
         "submodels": [reference("ModelReference", ("Submodel", each)) for each in SUBMODELS],
     }
     for id, name, kind in zip(SHELLS, ("Press", "PressType"), ("Instance", "Type"), strict=True)
-]  # fmt: skip
+]
 
 CONCEPT = {"modelType": "ConceptDescription", "id": "https://tools.example/meanings/greeting", "idShort": "Greeting"}
 
