@@ -9,7 +9,7 @@ import errno
 import hashlib
 import hmac
 import ssl
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from aiohttp import web
 
@@ -28,29 +28,35 @@ PACKAGES = (JSON, "application/zip", "application/asset-administration-shell-pac
 SHUTDOWN_SECONDS = 10.0
 
 
+Door = Callable[[World, Settings, web.Request, tuple[str, ...]], Awaitable[web.StreamResponse]]
+
+
+def _to(answer: Callable[[World, web.Request, tuple[str, ...]], Awaitable[web.StreamResponse]]) -> Door:
+    return lambda world, _, request, path: answer(world, request, path)
+
+
+# The dataspace listener by the first step of a path; tests/hostile knocks at each.
+DOORS: Mapping[str, Door] = {
+    "dsp": _to(dsp.answer),
+    "data": _to(data.answer),
+    "grants": _to(public.grants),
+    "passports": _to(public.passports),
+    "aas": _to(aas.answer),
+    **dict.fromkeys(registry.NOUNS, _to(registry.answer)),
+    **dict.fromkeys(public.LINKS, lambda world, _, request, __: public.links(world, request)),
+    ".well-known": public.well_known,
+}
+
+
 def dataspace_app(world: World, settings: Settings) -> web.Application:
     """DSP, data, grants, public passports and the well-known documents."""
 
     async def dispatch(request: web.Request) -> web.StreamResponse:
         path = steps(request)
-        match path[:1]:
-            case ("dsp",):
-                return await dsp.answer(world, request, path)
-            case ("data",):
-                return await data.answer(world, request, path)
-            case ("grants",):
-                return await public.grants(world, request, path)
-            case ("passports",):
-                return await public.passports(world, request, path)
-            case (noun,) if noun in registry.NOUNS:
-                return await registry.answer(world, request, path)
-            case ("aas",):
-                return await aas.answer(world, request, path)
-            case (".well-known",):
-                return await public.well_known(world, settings, request, path)
-            case (noun,) if noun in public.LINKS:
-                return await public.links(world, request)
-        raise Hidden
+        door = DOORS.get(path[0]) if path else None
+        if door is None:
+            raise Hidden
+        return await door(world, settings, request, path)
 
     def guard(request: web.Request) -> web.Request:
         # What a plain asset's source is sent may be of any type.
