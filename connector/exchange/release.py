@@ -255,10 +255,10 @@ async def named(tx: Transaction, battery: Battery, *, published: bool = True) ->
     return select(passport, Release(battery=battery.id, grant=IDENTITY, receiver="public"))
 
 
-async def preview(world: World, name: str, grant: AttributeGrant, receiver: str) -> Redacted:
-    """What a grant would release to somebody, for the operator's eyes (drafts too)."""
+async def preview(world: World, name: str, grant: AttributeGrant, receiver: str, day: date | None = None) -> Redacted:
+    """What a grant would release to somebody, today or on another day, for the operator's eyes (drafts too)."""
     passport, battery = await _operators(world, name)
-    return select(passport, Release(battery=battery, grant=grant, receiver=receiver, day=world.clock.now().date()))
+    return select(passport, Release(battery=battery, grant=grant, receiver=receiver, day=day or world.clock.now().date()))
 
 
 async def operator(world: World, name: str, at: datetime | Version | None = None) -> Redacted:
