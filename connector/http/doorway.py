@@ -52,6 +52,7 @@ class Family(StrEnum):
     MANAGEMENT = "management"  # EDC's shapes
 
 
+STORE = "store.unavailable"
 OURS = (Family.OPERATOR, Family.MANAGEMENT)  # the operator listener's
 
 # How EDC calls an error of this status.
@@ -127,6 +128,9 @@ def understand(error: Exception, family: Family) -> errors.SaltbridgeError | Non
             return _gateway(error)
         case errors.Illegal() if family is Family.MANAGEMENT:
             return errors.Clash(error.what, error.why, error.next, code=error.code, details=error.details)
+        case errors.Unavailable() if error.code == STORE and family not in OURS:
+            # Where the database is and what is wrong with it is the operator's business, and stands in the log.
+            return errors.Unavailable("This node cannot work just now.", next="Try again.", code=STORE, retry_after=error.retry_after)
         case errors.SaltbridgeError():
             # Misconfigured has no business inside a request: its text speaks of files and settings.
             return None if isinstance(error, errors.Misconfigured) and family not in OURS else error
