@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any
@@ -86,6 +86,35 @@ def _of_file(source: Path, category: str, day: str) -> dict[str, Any]:
 def _stored(name: str, category: str, day: str) -> dict[str, Any]:
     told: dict[str, Any] = Client.from_home().get(f"/passports/{part(name)}/check", category=category, date=day)
     return told
+
+
+def matrix(
+    model: Annotated[str, typer.Option("--model", help="Only what this model's first battery has.", autocompletion=complete.models)] = "",
+    battery: Annotated[str, typer.Option("--battery", help="Only what this battery has.", autocompletion=complete.batteries)] = "",
+    category: Annotated[
+        str, typer.Option("--category", metavar="ev|lmt|industrial|stationary", help="Of a passport of this category.")
+    ] = "ev",
+    date: Annotated[str, typer.Option("--date", metavar="DAY", help="As of this day, like 2027-02-18; else today.")] = "",
+    json: Json = False,
+) -> None:
+    """Show who may see what by law: every element and document.
+
+    Annex XIII as the tables have it. Without a model or battery it needs no running node.
+    """
+    if battery or model:
+        told = Client.from_home().get("/matrix", of=battery or model, date=date)
+    else:
+        from connector.offline import law
+
+        told = law(category, date)
+    if json:
+        print_json(told)
+    elif on_terminal():
+        _show_matrix(told)
+    else:
+        rows = [{**line, **{f"for {who}": answer for who, answer in line["sees"].items()}} for line in told["lines"]]
+        keys = ("place", "when", "points", "class", *(f"for {who}" for who in _AUDIENCES), "decided")
+        table(rows, tuple(Column(key, key.upper()) for key in keys))
 
 
 # --- how it looks ----------------------------------------------------------------------------------
@@ -189,3 +218,43 @@ def _show_findings(findings: Sequence[dict[str, Any]]) -> None:
         say(f"  {'!' if each['severity'] == 'error' else '·'} {each['severity']:<7}  {each['where']}: {each['what']}{hint}{rule}")
     if len(findings) > _FINDINGS:
         note(f"and {len(findings) - _FINDINGS} more: --json shows all")
+
+
+_AUDIENCES = {"public": "PUB", "legitimate-interest": "LI", "authorities": "AUT"}
+_ANSWERS = {"yes": "●", "no": "○", "pending": "◌"}
+
+
+def _show_matrix(told: dict[str, Any]) -> None:
+    head = f"{told['battery']} · " if told["battery"] else ""
+    say(f"{head}{told['category']} · as of {told['date']} · PUB everyone · LI legitimate interest · AUT authorities and Commission")
+    room = get_terminal_size().columns
+    width = min(max(len(_label(line)) for line in told["lines"]), max(40, room - 50))
+    for name, members in groupby(told["lines"], key=lambda line: line["place"].partition("/")[0]):
+        lines = list(members)
+        say("")
+        say(f"  {name:<{width}}  POINT  {'  '.join(f'{each:<3}' for each in _AUDIENCES.values())}  DECIDED BY")
+        for line in lines:
+            marks = "  ".join(f"{_mark(line, who):<3}" for who in _AUDIENCES)
+            points = ",".join(map(str, line["points"])) if len(line["points"]) < 3 else f"{line['points'][0]}-{line['points'][-1]}"
+            first, *rest = _wrapped(_label(line), width)
+            decided, *more = _wrapped(line["decided"], max(24, room - width - 26))
+            say(f"  {first:<{width}}  {points:<5}  {marks}  {decided}")
+            for text, reason in zip_longest(rest, more, fillvalue=""):
+                print(f"  {text:<{width}}  {'':<5}  {'':<13}  {reason}".rstrip())
+    say("")
+    for who, short in _AUDIENCES.items():
+        counted = told["counts"][who]
+        say(f"  {short:<3}  {counted['yes']} may see ●  {counted['no']} may not ○  {counted['pending']} pending ◌ (nobody sees them yet)")
+    if not told.get("agrees", True):
+        note("What would leave differs from this table: report it.")
+
+
+def _label(line: dict[str, Any]) -> str:
+    path = line["place"].partition("/")[2]
+    return f"{path} {line['when']}" if line["when"] else path
+
+
+def _mark(line: dict[str, Any], who: str) -> str:
+    """The answer; of a battery with how many values, where there are several."""
+    mark = _ANSWERS[line["sees"][who]]
+    return f"{mark}{line['given'][who]}" if line.get("values", 1) > 1 and line["sees"][who] == "yes" else mark

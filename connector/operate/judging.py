@@ -6,6 +6,7 @@ What is told names elements, clauses and layers, never a value: the operator rea
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -19,14 +20,18 @@ from connector.operate.reading import reading
 from connector.ports import Transaction, World
 from connector.records import Battery, Document, Json, Layer, Model
 from connector.text import utc
-from submodels import provenance, thorough
+from submodels import matrix, provenance, thorough
 from submodels.batch import Batch
+from submodels.documents import KINDS
 from submodels.errors import Finding
+from submodels.grant import AttributeGrant, make_grant
 from submodels.judge import Report, Verdict
 from submodels.lifecycle import standing
 from submodels.passport import Passport
-from submodels.points import applies_from, column
+from submodels.points import applies_from, column, pending
+from submodels.table import PARTS
 from submodels.value import Tree, read_json
+from submodels.view import Redacted
 
 MOST = 1000  # batteries that one check judges
 
@@ -194,3 +199,72 @@ async def origins(world: World, name: str) -> Json:
 def _origin_json(path: str, layer: provenance.Layer) -> Json:
     at = utc(layer.at) if isinstance(layer.at, datetime) else ""
     return {"path": path, "level": layer.level, "owner": layer.owner, "source": layer.source, "at": at, "who": layer.who}
+
+
+# --- the matrix ------------------------------------------------------------------------------------
+
+
+def law(category: str, day: date) -> Json:
+    """Who may see what of any passport of a category on a day; Malformed for a category that nobody knows."""
+    with reading("The category"):
+        column(category)
+    lines = matrix.matrix(category, day)
+    return {
+        "date": day.isoformat(),
+        "category": category,
+        "battery": "",
+        "counts": matrix.counts(lines),
+        "lines": [_line(each) for each in lines],
+    }
+
+
+async def matrix_of(world: World, name: str, day: str = "") -> Json:
+    """The same of one battery, or of the first of a model: only what it has, and how many values of it each audience gets.
+
+    The lines are derived from the table, the numbers counted in what `select` lets out; `agrees` says whether both say one thing.
+    """
+    on = day_of(day) if day else world.clock.now().date()
+    async with world.store.transaction() as tx:
+        model = await tx.get(Model, name)
+        battery = next(iter(await tx.find(Battery, model=name, limit=1)), None) if model else await names.battery(tx, name)
+        model = model or (await tx.get(Model, battery.model) if battery else None)
+    if battery is None or model is None:
+        raise Hidden(f"{name} has no battery.", next="saltbridge passport list")
+    waiting = pending(model.category, on)
+    there = _there(await release.operator(world, battery.id), waiting)
+    given = {who: _there(await release.preview(world, battery.id, _everything(who), who, on), waiting) for who in matrix.AUDIENCES}
+    told = law(model.category, on)
+    lines = []
+    for each in told["lines"]:
+        key = (each["place"], each["when"])
+        got = {who: given[who][key] for who in matrix.AUDIENCES}
+        if there[key]:
+            lines.append(each | {"values": there[key], "given": got})
+    right = all(got == (each["values"] if each["sees"][who] == matrix.YES else 0) for each in lines for who, got in each["given"].items())
+    tallies = {who: _tally(lines, who) for who in matrix.AUDIENCES}
+    return told | {"battery": battery.id, "lines": lines, "counts": tallies, "agrees": right}
+
+
+def _everything(ceiling: str) -> AttributeGrant:
+    return make_grant([f"{part}/**" for part in PARTS], list(KINDS), ceiling)
+
+
+def _there(seen: Redacted, waiting: Iterable[int]) -> Counter[tuple[str, str]]:
+    return matrix.tally(seen.parts, [each.kind for each in seen.documents], waiting)
+
+
+def _tally(lines: Iterable[Json], who: str) -> Json:
+    counted = Counter(each["sees"][who] for each in lines)
+    return {answer: counted[answer] for answer in (matrix.YES, matrix.NO, matrix.PENDING)}
+
+
+def _line(line: matrix.Line) -> Json:
+    return {
+        "place": line.place,
+        "when": line.when,
+        "points": list(line.points),
+        "annex": list(line.annex),
+        "class": line.audience or "",
+        "sees": dict(line.sees),
+        "decided": line.decided,
+    }

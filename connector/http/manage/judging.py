@@ -20,7 +20,16 @@ def routes(world: World) -> list[web.RouteDef]:
     async def provenance(request: web.Request) -> web.Response:
         return answer(await judging.origins(world, request.match_info["name"]))
 
+    async def law(request: web.Request) -> web.Response:
+        query = request.query
+        name, day = query.get("of", ""), query.get("date", "")
+        if name:
+            return answer(await judging.matrix_of(world, name, day))
+        on = judging.day_of(day) if day else world.clock.now().date()
+        return answer(judging.law(query.get("category", "") or "ev", on))
+
     return [
         web.get(f"{BASE}/passports/{{name}}/check", check),
         web.get(f"{BASE}/passports/{{name}}/provenance", provenance),
+        web.get(f"{BASE}/matrix", law),
     ]
