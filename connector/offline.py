@@ -94,3 +94,12 @@ def check_passport(content: bytes, media_type: str, category: str, day: str) -> 
 
     batch = passports.read_upload(content, media_type)
     return judging.check_batch(batch, category, judging.day_of(day) if day else datetime.now(UTC).date())
+
+
+def law(category: str, day: str) -> dict[str, Any]:
+    """Who may see what of a passport of this category, as `passport matrix` tells it."""
+    from datetime import UTC
+
+    from connector.operate import judging
+
+    return judging.law(category, judging.day_of(day) if day else datetime.now(UTC).date())
