@@ -40,6 +40,7 @@ ROWS = (
         )
     ),
     Row("PUT", f"{BASE}/passports/{{name}}/{{part}}", "Replace one part", {200: OBJECT}, {}),
+    Row("GET", f"{BASE}/matrix", "Who may see what by law, of a passport or of any", {200: OBJECT}, query=("of", "category", "date")),
     # views and offers
     Row("GET", f"{BASE}/views", "Views", {200: ARRAY}),
     Row("PUT", f"{BASE}/views/{{name}}", "Write a view", {200: OBJECT}, views.ViewBody, body_needed=False),
