@@ -140,6 +140,7 @@ def show(
 
 
 app.command(epilog="Example: saltbridge passport check scripts/sample/EV-72 --category ev --date 2027-02-18")(judge.check)
+app.command(epilog="Example: saltbridge passport matrix --battery EV-72.000017")(judge.matrix)
 for _verb, _example in (
     (life.history, "EV-72.000017"),
     (life.diff, "EV-72.000017 1.1 2.1"),
