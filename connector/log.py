@@ -10,15 +10,18 @@ import json
 import logging
 import re
 import sys
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from typing import TextIO
 
+import orjson
+
 from .evidence import Note
-from .text import clean, utc
+from .text import clean
 
 SECRET = re.compile(r"token|secret|password|authorization|api.?key|private", re.IGNORECASE)
 DIGEST = re.compile(r"[0-9a-f]{64}|[0-9a-f-]{79}|[A-Za-z0-9_-]{43}")  # digests and fingerprints stand in the audit chain
@@ -35,7 +38,15 @@ _logger = logging.getLogger("saltbridge")
 def event(name: str, /, level: int = logging.INFO, **fields: object) -> None:
     """Write one line: `event("negotiation.changed", process=pid, peer=peer, state="AGREED")`; empty fields are left out."""
     if _logger.isEnabledFor(level):
-        _logger.log(level, name, extra={"fields": fields})
+        _say(name, level, fields)
+
+
+def _say(name: str, level: int, fields: Mapping[str, object]) -> None:
+    """By the shortest way where nobody listens but ourselves: a record costs more than the line, and a message writes four."""
+    handlers = logging.root.handlers
+    if len(handlers) == 1 and isinstance(ours := handlers[0], _Sink) and not _logger.handlers and ours.say(name, level, fields):
+        return
+    _logger.log(level, name, extra={"fields": fields})
 
 
 def failure(name: str, error: BaseException, /, **fields: object) -> None:
@@ -53,7 +64,7 @@ def note(told: Note) -> None:
     else:
         fields |= {_ABOUT.get(name, name): value for name, value in told.data.items() if _worth_a_line(value)}
     if _logger.isEnabledFor(logging.INFO):
-        _logger.info(told.event, extra={"fields": fields})
+        _say(told.event, logging.INFO, fields)
 
 
 def _worth_a_line(value: object) -> bool:
@@ -65,40 +76,73 @@ def configure(form: str = "text", level: int = logging.INFO, stream: TextIO | No
     # What no line of ours shows is not looked up for each of them (Python's logging HOWTO, "Optimization").
     logging._srcfile = None
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Json() if form == "json" else _Text())
+    handler = _Sink(stream or sys.stderr, _json if form == "json" else _text)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     _logger.setLevel(level)
 
 
-class _Text(logging.Formatter):
+Form = Callable[[float, str, str, Mapping[str, object], str], str]  # (when, level, name, harmless fields, traceback) -> line
+
+
+class _Sink(logging.StreamHandler[TextIO]):
+    """The stream that lines go to, and the form they have."""
+
+    def __init__(self, stream: TextIO, form: Form) -> None:
+        super().__init__(stream)
+        self._form = form
+
+    def say(self, name: str, level: int, fields: Mapping[str, object]) -> bool:
+        """Write the line of an event; False when the stream does not take it."""
+        try:
+            self.stream.write(self._form(time.time(), _level(level), clean(name), _fields(fields), "") + "\n")
+            self.stream.flush()
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def format(self, record: logging.LogRecord) -> str:
+        given: Mapping[str, object] = getattr(record, "fields", {})
+        if record.name != _logger.name and not given:
+            given = {"logger": record.name}
+        trace = _trace(record) if record.exc_info else ""
+        return self._form(record.created, _level(record.levelno), clean(record.getMessage()), _fields(given), trace)
+
+
+def _text(at: float, level: str, name: str, fields: Mapping[str, object], trace: str) -> str:
     """`2026-11-24T22:36:00.123Z info request method=POST path=/dsp/2025-1/catalog/request status=200`."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        head = f"{_instant(record)} {record.levelname.lower()} {clean(record.getMessage())}"
-        line = " ".join([head, *(f"{name}={_quoted(value)}" for name, value in _fields(record).items())])
-        return f"{line}\n{_trace(record)}" if record.exc_info else line
+    line = " ".join([f"{_instant(at)} {level} {name}", *(f"{name}={_quoted(value)}" for name, value in fields.items())])
+    return f"{line}\n{trace}" if trace else line
 
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        entry = {"at": _instant(record), "level": record.levelname.lower(), "event": clean(record.getMessage()), **_fields(record)}
-        if record.exc_info:
-            entry["traceback"] = _trace(record)
+def _json(at: float, level: str, name: str, fields: Mapping[str, object], trace: str) -> str:
+    entry = {"at": _instant(at), "level": level, "event": name, **fields}
+    if trace:
+        entry["traceback"] = trace
+    try:
+        return orjson.dumps(entry).decode()
+    except TypeError:  # an integer that is too large for it
         return _ENCODER.encode(entry)
 
 
-def _instant(record: logging.LogRecord) -> str:
-    return utc(datetime.fromtimestamp(record.created, UTC))
+@lru_cache(maxsize=16)
+def _level(level: int) -> str:
+    return logging.getLevelName(level).lower()
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object]:
+def _instant(at: float) -> str:
+    second = int(at)
+    return f"{_to_the_second(second)}.{int((at - second) * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _fields(given: Mapping[str, object]) -> dict[str, object]:
     """The fields worth a line, harmless: numbers as they are, everything else as clean text."""
-    given: Mapping[str, object] = getattr(record, "fields", {})
-    if record.name != _logger.name and not given:
-        given = {"logger": record.name}
     return {name: "***" if _is_secret(name) else _harmless(value) for name, value in given.items() if value not in ("", None, ())}
 
 
@@ -108,6 +152,8 @@ def _is_secret(name: str) -> bool:
 
 
 def _harmless(value: object) -> object:
+    if type(value) is str:
+        return clean(value)
     if isinstance(value, bool | int | float) and not isinstance(value, Enum):
         return value
     if isinstance(value, list | tuple):

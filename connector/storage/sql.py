@@ -53,3 +53,8 @@ def numbered(text: str) -> tuple[str, tuple[str, ...]]:
         return f"${names.index(match[1]) + 1}"
 
     return _PARAMETER.sub(number, text), tuple(names)
+
+
+def in_order(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text with `?` for its `:name` parameters, and their names in the order in which values have to stand."""
+    return _PARAMETER.sub("?", text), tuple(_PARAMETER.findall(text))

@@ -27,6 +27,7 @@ from .form import Row, instant, key_rows, load, micros
 from .recent import Recent
 from .schedule import Schedule
 from .sqlite_reader import TEXTS, SqliteReader
+from .together import gathered, many, write_all
 from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work, nobody
 
 _PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
@@ -118,11 +119,15 @@ class SqliteStore:
     def _written(self, batch: list[Work], now: int) -> list[Conflict | Replayed | None]:
         """Commit the units; of each why it was refused, None when it was not.
 
-        Nearly always none is, so at first they are written plainly.  Once one is refused the batch starts again with a
-        savepoint for each (they cost a copy of every page that is touched).
+        Nearly always none is, so at first they are written together, or plainly where that cannot be.  Once one is refused the batch
+        starts again with a savepoint for each (they cost a copy of every page that is touched).
         """
         head = self._head
         self._connection.execute("BEGIN IMMEDIATE")
+        if self._apply_together(batch, now):
+            self._purge(now)
+            self._connection.execute("COMMIT")
+            return [None] * len(batch)
         outcomes: list[Conflict | Replayed | None] = []
         for work in batch:
             outcomes.append(self._apply(work, now))
@@ -135,6 +140,18 @@ class SqliteStore:
         self._purge(now)
         self._connection.execute("COMMIT")
         return outcomes
+
+    def _apply_together(self, batch: list[Work], now: int) -> bool:
+        """Write all units statement by statement; False when that cannot be, and then nothing of them is written."""
+        rows = gathered(batch)
+        if rows is None:
+            return False
+        if not write_all(self._connection, rows):
+            self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            return False
+        self._append(batch, now)
+        return True
 
     def _apply_apart(self, work: Work, now: int) -> Conflict | Replayed | None:
         """Write one unit of work, or nothing of it and the reason why."""
@@ -159,7 +176,7 @@ class SqliteStore:
                 self._letter(op)
         except (Conflict, Replayed) as refused:
             return refused
-        self._append(work, now)  # last: from here on nothing can be refused, so the chain's head never has to go back alone
+        self._append([work], now)  # last: from here on nothing can be refused, so the chain's head never has to go back alone
         return None
 
     def _remember(self, work: Work) -> None:
@@ -207,14 +224,15 @@ class SqliteStore:
             if not self._change("letter_post", id=op.letter.id, process=op.letter.process, due=due, posted=posted, body=op.body):
                 raise Conflict(f"letter {op.letter.id} is written already")
 
-    def _append(self, work: Work, now: int) -> None:
-        at = stamp(instant(now))
-        for note, data in work.notes:
-            seq, prev = self._head[0] + 1, self._head[1]
-            entry = Entry(self.writer, seq, prev, at, note.event, note.subject, data)
-            hash = link(entry)
-            self._change("audit_append", **entry._asdict(), hash=hash)
-            self._head = (seq, hash)
+    def _append(self, works: Iterable[Work], now: int) -> None:
+        at, (seq, prev) = stamp(instant(now)), self._head
+        rows = []
+        for note, data in (told for work in works for told in work.notes):
+            entry = Entry(self.writer, seq := seq + 1, prev, at, note.event, note.subject, data)
+            rows.append((*entry, prev := link(entry)))
+        if rows:
+            many(self._connection, "audit_append", rows)
+            self._head = (seq, prev)
 
     def _purge(self, now: int) -> None:
         if now - self._purged >= _PURGE_EVERY:
