@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "contract": Entry("connector.cli.contract:app", "Follow and steer negotiations and agreements."),
     "transfer": Entry("connector.cli.transfer:app", "Follow and steer transfers."),
     "pull": Entry("connector.cli.pull:pull", "Get a battery's granted data: contract, transfer, files."),
+    "qr": Entry("connector.cli.qr:qr", "Make the label of a battery: a QR code as SVG or PNG."),
     "lookup": Entry("connector.cli.lookup:lookup", "Find a battery at a peer by any identifier."),
     "registry": Entry("connector.cli.registry:app", "See what others find of your batteries, and by which ids."),
     "backup": Entry("connector.cli.backup:backup", "Write a backup while the node serves."),

@@ -24,12 +24,13 @@ _SLOW = 600.0  # seconds a whole pull may take
 
 
 def pull(
-    peer: Annotated[str, typer.Argument(help="A peer by name or id.", autocompletion=complete.peers)],
-    view: Annotated[str, typer.Argument(help="A view's name or a dataset id.")],
+    peer: Annotated[str, typer.Argument(help="A peer by name or id; with --scan, the view.", autocompletion=complete.peers)] = "",
+    view: Annotated[str, typer.Argument(help="A view's name or a dataset id.")] = "",
     battery: Annotated[str, typer.Option("--battery", "-b", help="The battery: its id, serial number or any other identifier.")] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Copy what came into this folder, with a receipt.")] = None,
     purpose: Annotated[list[str] | None, typer.Option("--purpose", help="What you declare to use it for (may be repeated).")] = None,
     path: Annotated[str, typer.Option("--path", help="One place only, like materials/BatteryMaterials/0; shown, not kept.")] = "",
+    scan: Annotated[Path | None, typer.Option("--scan", help="A picture (PNG) of the label: it says the peer and the battery.")] = None,
     json: table.Json = False,
 ) -> None:
     """Get the granted data of a battery: finds or negotiates the agreement, transfers, checks, keeps.
@@ -42,8 +43,16 @@ def pull(
         raise typer.BadParameter("a single place is shown, not copied: leave out --out or --path", param_hint="--out")
     client = Client.from_home()
     patient = Client(client.host, client.port, client.token, client.home, client.certificate, timeout=_SLOW)
-    table.note(f"pulling {view} from {peer} ...")
-    told = patient.post("/pull", {"peer": peer, "view": view, "battery": battery, "purpose": purpose or [], "path": path})
+    wish = {"peer": peer, "view": view, "battery": battery, "purpose": purpose or [], "path": path}
+    if scan is not None:
+        wish |= _scanned(scan, peer, view, battery)
+    elif not (peer and view):
+        raise typer.BadParameter("a pull needs a peer and a view, or the picture of a label: --scan FILE", param_hint="PEER VIEW")
+    else:
+        table.note(f"pulling {view} from {peer} ...")
+    told = patient.post("/pull", wish)
+    if scan is not None:
+        table.note(f"it is battery {told['scanned']['battery']} of {told['peer']}")
     written = copy(client, told, out) if out is not None else []
     if json:
         table.print_json(told | ({"files": written} if out is not None else {}))
@@ -58,6 +67,17 @@ def pull(
         table.say(f"wrote {len(written)} files to {out}")
     reused = "re-used " if told["reused"]["agreement"] else ""
     table.note(f"{reused}agreement {short(told['agreement'])} · saltbridge contract timeline {short(told['negotiation'])}")
+
+
+def _scanned(picture: Path, first: str, second: str, battery: str) -> dict[str, str]:
+    """What the picture of a label says in place of peer and battery; the one argument left is the view."""
+    from connector import scanning
+
+    if battery or (first and second):
+        raise typer.BadParameter("the label says the peer and the battery: give the view alone", param_hint="--scan")
+    link = scanning.read_file(picture)
+    table.note(f"the label says {link}")
+    return {"peer": "", "view": first or second, "link": link}
 
 
 def step_line(step: dict[str, Any]) -> str:

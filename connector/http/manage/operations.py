@@ -32,6 +32,7 @@ ROWS = (
     Row("POST", f"{BASE}/passports/{{name}}/follow", "Say which passport this one follows", {200: OBJECT}, passports.FollowBody),
     *(
         Row("POST", f"{BASE}/passports/{{name}}/{verb}", summary, {200: OBJECT}, body, ("dry_run",), body_needed=False)
+    Row("GET", f"{BASE}/passports/{{name}}/label", "A QR code for the battery", {200: OBJECT}, query=("link", "size_mm", "engrave")),
         for verb, summary, body in (
             ("supersede", "Say which passport follows", passports.FollowBody),
             ("archive", "Offer it no longer, answer it still", passports.EndBody),

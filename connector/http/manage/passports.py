@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from connector.http.doorway import read_body
-from connector.operate import endings, history, passports, publishing
+from connector.operate import endings, history, labels, passports, publishing
 from connector.ports import World
 
 from .bodies import BASE, Body, answer, flag, raw, read
@@ -85,6 +85,15 @@ def routes(world: World) -> list[web.RouteDef]:
         name, dry_run = request.match_info["name"], flag(request, "dry_run")
         return answer(await endings.cease(world, name, body.why, body.successor, dry_run=dry_run))
 
+    async def label(request: web.Request) -> web.Response:
+        query = request.query
+        try:
+            size = float(query.get("size_mm", "") or 0)
+        except ValueError:
+            size = -1.0
+        name, engrave = request.match_info["name"], flag(request, "engrave")
+        return answer(await labels.label(world, name, link=query.get("link", ""), size_mm=size, engrave=engrave))
+
     async def forget(request: web.Request) -> web.Response:
         return answer(await endings.forget(world, request.match_info["name"], dry_run=flag(request, "dry_run")))
 
@@ -95,6 +104,7 @@ def routes(world: World) -> list[web.RouteDef]:
         web.post(f"{BASE}/passports/{{name}}/publish", publish),
         web.get(f"{BASE}/passports/{{name}}/history", steps),
         web.get(f"{BASE}/passports/{{name}}/diff", difference),
+        web.get(f"{BASE}/passports/{{name}}/label", label),
         *(web.post(f"{BASE}/passports/{{name}}/{act.__name__}", act) for act in (status, follow, supersede, archive, cease, forget)),
         web.put(f"{BASE}/passports/{{name}}/{{part}}", update),
     ]

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from connector.errors import Malformed
 from connector.http.doorway import TEXT
-from connector.operate import pulls, received
+from connector.operate import leads, pulls, received
 from connector.ports import World
 
 from .bodies import BASE, Body, answer, read
 
 
 class PullBody(Body):
-    """`view` is a view's name or a dataset id; with `path` one place is shown and nothing kept."""
+    """`view` is a view's name or a dataset id; with `path` one place is shown and nothing kept.
 
-    peer: str
-    view: str
+    `link` is the text of a label's code: it says peer and battery, and the view may be left out where one alone is offered.
+    """
+
+    peer: str = ""
+    view: str = ""
     battery: str = ""
+    link: str = ""
     purpose: list[str] = []
     path: str = ""
 
@@ -27,6 +32,10 @@ def routes(world: World) -> list[web.RouteDef]:
     async def pull(request: web.Request) -> web.Response:
         body = await read(request, world, PullBody)
         wish = pulls.Wish(peer=body.peer, what=body.view, battery=body.battery, purpose=tuple(body.purpose), path=body.path)
+        if body.link:
+            return answer(await leads.pull_scanned(world, body.link, wish))
+        if not body.peer or not body.view:
+            raise Malformed("A pull needs a peer and a view, or the link of a label.", code="input.missing")
         return answer(await pulls.pull(world, wish))
 
     async def listing(request: web.Request) -> web.Response:
