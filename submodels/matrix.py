@@ -40,8 +40,12 @@ class Line:
 def matrix(category: str, day: date) -> tuple[Line, ...]:
     """A line for each, in the order of the element table, documents last; handover entries go with their document."""
     waiting = [points()[number] for number in pending(category, day)]
-    lines = [line for element in every_element() if not element.by_document for line in _of_element(element, waiting)]
-    lines += [_of_entries(point, place) for point in waiting for place in point.holds if point.entry.startswith(f"{place}/")]
+    entries = [_of_entries(point, place) for point in waiting for place in point.holds if point.entry.startswith(f"{place}/")]
+    lines: list[Line] = []
+    for element in every_element():
+        here = [each for each in entries if element.template.startswith(f"{each.place}/")]
+        entries = [each for each in entries if each not in here]
+        lines += here if element.by_document else [*here, *_of_element(element, waiting)]
     return (*lines, *(_of_kind(kind, waiting) for kind in KINDS.values()))
 
 

@@ -36,6 +36,7 @@ _PIPED = tuple(
 )
 _NAMED = 3  # batteries in a heading
 _FINDINGS = 40  # shown on a terminal
+_LABEL = 52  # characters of an element's path that a line of the matrix gives room to
 
 
 def check(
@@ -235,7 +236,7 @@ def _show_matrix(told: dict[str, Any]) -> None:
         say(f"  {name:<{width}}  POINT  {'  '.join(f'{each:<3}' for each in _AUDIENCES.values())}  DECIDED BY")
         for line in lines:
             marks = "  ".join(f"{_mark(line, who):<3}" for who in _AUDIENCES)
-            points = ",".join(map(str, line["points"])) if len(line["points"]) < 3 else f"{line['points'][0]}-{line['points'][-1]}"
+            points = _numbers(line["points"])
             first, *rest = _wrapped(_label(line), width)
             decided, *more = _wrapped(line["decided"], max(24, room - width - 26))
             say(f"  {first:<{width}}  {points:<5}  {marks}  {decided}")
@@ -249,8 +250,18 @@ def _show_matrix(told: dict[str, Any]) -> None:
         note("What would leave differs from this table: report it.")
 
 
+def _numbers(points: Sequence[int]) -> str:
+    """`45`, `53,63`, `20-23`, or the first and how many more."""
+    if len(points) < 3:
+        return ",".join(map(str, points))
+    return f"{points[0]}-{points[-1]}" if points[-1] - points[0] == len(points) - 1 else f"{points[0]} +{len(points) - 1}"
+
+
 def _label(line: dict[str, Any]) -> str:
     path = line["place"].partition("/")[2]
+    steps = path.split("/")
+    if len(path) > _LABEL and len(steps) > 2:
+        path = "/".join(["…", *steps[-2:]])
     return f"{path} {line['when']}" if line["when"] else path
 
 
