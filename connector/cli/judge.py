@@ -12,7 +12,7 @@ import typer
 
 from connector.cli import complete
 from connector.cli.client import Client, part
-from connector.cli.table import Column, Json, note, on_terminal, print_json, say, table
+from connector.cli.table import Column, Json, instant, note, on_terminal, print_json, say, table
 from connector.errors import Malformed
 
 MARKS = {"missing": "✗", "invalid": "!", "unwanted": "!", "present": "●", "withheld": "◌", "absent": "·"}
@@ -269,3 +269,25 @@ def _mark(line: dict[str, Any], who: str) -> str:
     """The answer; of a battery with how many values, where there are several."""
     mark = _ANSWERS[line["sees"][who]]
     return f"{mark}{line['given'][who]}" if line.get("values", 1) > 1 and line["sees"][who] == "yes" else mark
+
+
+# --- where values come from ------------------------------------------------------------------------
+
+ORIGIN = (
+    Column("level", "LEVEL"),
+    Column("owner", "SAID BY"),
+    Column("source", "SOURCE"),
+    Column("at", "SINCE", instant),
+    Column("who", "WHO"),
+)
+
+
+def with_origins(rows: list[dict[str, Any]], origins: dict[str, Any]) -> list[dict[str, Any]]:
+    """Rows of a passport's leaves with the layer that says each; a text in several languages is one value of its layer."""
+    known = {each["path"]: each for each in origins.get("elements", ())}
+    return [{**row, **next((known[path] for path in _upwards(row["path"]) if path in known), {}), "path": row["path"]} for row in rows]
+
+
+def _upwards(path: str) -> list[str]:
+    steps = path.split("/")
+    return ["/".join(steps[:length]) for length in range(len(steps), 0, -1)]
