@@ -114,12 +114,17 @@ def show(
     battery: Annotated[str, typer.Argument(help="A battery (id, serial, any identifier) or a model.", autocompletion=complete.batteries)],
     only: Annotated[str, typer.Option("--part", help="One part: nameplate, materials, circularity ...")] = "",
     at: Annotated[str, typer.Option("--at", help="The version that stood on a day or at an instant, like 2026-11-30.")] = "",
+    provenance: Annotated[bool, typer.Option("--provenance", help="Of each value: its level, how it came, when, by whom.")] = False,
     json: Json = False,
 ) -> None:
     """Show your own passport of a battery, or a model.
 
     Of a template's draft: its elements.
     """
+    origins = Client.from_home().get(f"/passports/{part(battery)}/provenance") if provenance else {}
+    if provenance and json:
+        print_json(origins)
+        return
     content, _ = Client.from_home().download(f"/passports/{part(battery)}", part=only, at=at)
     if json or only:
         # The bytes as they came: a number keeps its digits (3.70 stays 3.70).
@@ -133,7 +138,7 @@ def show(
         return
     say(f"{found['battery']} · model {found['model']} · {found['status']} · revision {found['revision']}")
     rows = [{"path": f"{name}/{path}", "value": leaf} for name, value in found["parts"].items() for path, leaf in _leaves(value)]
-    table(rows, (Column("path", "ELEMENT"), Column("value", "VALUE")))
+    table(judge.with_origins(rows, origins), (Column("path", "ELEMENT"), Column("value", "VALUE"), *(judge.ORIGIN if origins else ())))
     if found["documents"]:
         say("")
         table([{**each, "size": int(each["size"])} for each in found["documents"]], _DOCUMENTS)
