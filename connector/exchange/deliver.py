@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector import log
-from connector.errors import Illegal, PeerUnreachable, Refused, SaltbridgeError
+from connector.errors import Illegal, PeerUnreachable, Refused, SaltbridgeError, Unavailable
 from connector.ports import Transaction, World
 from connector.protocol.machine import Side
 from connector.protocol.transfer import Message as T
@@ -26,6 +26,7 @@ TALKS: dict[str, Talk] = {"negotiation": negotiate.TALK, "transfer": transfer.TA
 AT_ONCE = 64  # conversations served side by side
 LEASE = timedelta(seconds=30)  # how long a first attempt may take before another process may take it up
 STORE_PAUSE = 1.0  # seconds to wait when the store does not serve
+SHELVE_PAUSES = (1, 1, 2, 4, 6, 8, 8)  # the same for one letter: as long as its lease lasts
 
 
 
@@ -56,7 +57,10 @@ async def _serve(world: World, letter: Letter, free: asyncio.Semaphore) -> None:
             current = await (_take_turn(world, current) if current.purpose == "turn" else _send(world, current))
             world.changes.tell(letter.process)
     except Exception as error:  # noqa: BLE001 - one of the two places where everything is caught: a broken letter must not stop the others
-        log.failure("letter.failed", error, letter=letter.id, process=letter.process)
+        if isinstance(error, Unavailable):  # the store is away; it says itself since when and until when
+            log.event("letter.kept", logging.WARNING, letter=letter.id, process=letter.process, why=error)
+        else:
+            log.failure("letter.failed", error, letter=letter.id, process=letter.process)
         await _shelve(world, current or letter, f"{type(error).__name__}: {error}")
     finally:
         free.release()
@@ -64,12 +68,12 @@ async def _serve(world: World, letter: Letter, free: asyncio.Semaphore) -> None:
 
 async def _shelve(world: World, letter: Letter, error: str) -> None:
     """Try a broken letter again later; where not even that can be stored, its lease ends by itself in the end."""
-    for _ in range(int(LEASE.total_seconds() / STORE_PAUSE)):
+    for pause in SHELVE_PAUSES:
         try:
             return await answers.postpone(world, letter, error)
-        except SaltbridgeError as trouble:
-            log.event("letter.kept", logging.WARNING, letter=letter.id, process=letter.process, why=trouble)
-            await asyncio.sleep(STORE_PAUSE)
+        except SaltbridgeError:
+            await asyncio.sleep(pause)
+    log.event("letter.let-go", logging.WARNING, letter=letter.id, process=letter.process, why=error)
     return None
 
 
