@@ -13,6 +13,7 @@ from connector.exchange import compose
 from connector.protocol import wire
 
 from . import official
+from .faults.seed import VARIABLE, seed
 
 _WRITERS = ((wire, "write"), (wire, "write_document"), (wire, "error_body"), (compose, "with_address"))
 
@@ -52,3 +53,10 @@ def what_is_written_is_valid(faults_of_what_nodes_write: list[str]) -> Iterator[
     faults_of_what_nodes_write.clear()
     yield
     assert not faults_of_what_nodes_write
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Which sample of all faults was tried, so that it can be tried again."""
+    tried = [report for outcome in ("passed", "failed") for report in terminalreporter.getreports(outcome)]
+    if any(report.nodeid.startswith("tests/faults/test_sample") for report in tried):
+        terminalreporter.write_line(f"faults: this sample again with {VARIABLE}={seed()}")

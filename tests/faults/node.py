@@ -1,12 +1,14 @@
 """`saltbridge serve`, killed by SIGKILL at a chosen moment, or with a store that fails at a chosen commit.
 
-Run as `python -m tests.faults.node HOME`: it imports the product once and then, for each line on stdin, forks a fresh node
+Run as `python -m tests.faults.node HOME [PLANT]`: it imports the product once and then, for each line on stdin, forks a fresh node
 process (so a restart costs milliseconds, and no two lives share anything but the files).  It says `started PID` and
 `ended STATUS`, and ends its node when stdin does.  The file `order` in the home arms it; whoever follows the order removes it.
 
     kill <protocol>.<MESSAGE>.<moment> <token>    one of MOMENTS, the next time the node comes to it with this message
     kill commit.<n>.before|after <token>          at the n-th commit from now on: before it is written, or when it just was
     fail commit.<n>.<how> <token>                 the n-th commit from now on is not written, and its store says so (FAILURES)
+
+PLANT is a mistake to make (`plants`), so that a test can see it found.
 """
 
 from __future__ import annotations
@@ -38,6 +40,8 @@ from connector.storage import server
 from connector.storage.postgres import PostgresStore
 from connector.storage.sqlite import SqliteStore
 from connector.storage.writers import Writer
+
+from .plants import PLANTS
 
 ORDER = "order"
 SENDERS_MOMENTS = {
@@ -236,9 +240,11 @@ def node(home: Path) -> None:
         os._exit(status)
 
 
-def serve(home: Path) -> None:
+def serve(home: Path, plant: str = "") -> None:
     """Start a node for each line on stdin, and tell what becomes of it."""
     arm(Orders(home))
+    if plant:
+        PLANTS[plant]()
     running = 0
     while True:
         if select.select([0], [], [], POLL)[0]:
@@ -258,4 +264,4 @@ def serve(home: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve(Path(sys.argv[1]), *sys.argv[2:])

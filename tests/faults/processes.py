@@ -211,15 +211,15 @@ def _without_receipt(document: Any) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def running_pair(folder: Path, store: str, urls: Mapping[str, str]) -> AsyncIterator[Pair]:
+async def running_pair(folder: Path, store: str, urls: Mapping[str, str], plant: str = "") -> AsyncIterator[Pair]:
     """Two nodes that know each other; the maker offers `dismantling` to recyclers, `condition` to nobody here.
 
-    `urls`: [store] url by role, '' for the home's own SQLite file.
+    `urls`: [store] url by role, '' for the home's own SQLite file.  `plant`: the mistake that both make (`plants`).
     """
     async with contextlib.AsyncExitStack() as stack:
         wire = Wire()
-        maker = await _made(stack, folder / "maker", "provider", wire, urls.get("provider", ""))
-        recycler = await _made(stack, folder / "recycler", "consumer", wire, urls.get("consumer", ""))
+        maker = await _made(stack, folder / "maker", "provider", wire, urls.get("provider", ""), plant)
+        recycler = await _made(stack, folder / "recycler", "consumer", wire, urls.get("consumer", ""), plant)
         for node, other in ((maker, recycler), (recycler, maker)):
             node.gate.receiver_id, node.gate.sender_id = _did(node), _did(other)
             node.gate.sender_key = keys.load(other.home / "keys").dsp
@@ -231,7 +231,7 @@ async def running_pair(folder: Path, store: str, urls: Mapping[str, str]) -> Asy
         yield pair
 
 
-async def _made(stack: contextlib.AsyncExitStack, home: Path, role: str, wire: Wire, url: str) -> Node:
+async def _made(stack: contextlib.AsyncExitStack, home: Path, role: str, wire: Wire, url: str, plant: str = "") -> Node:
     public, own, operator = free_ports(3)
     await asyncio.to_thread(
         make, home, name=home.name, port=own, operator_port=operator, public_url=f"http://localhost:{public}",
@@ -240,7 +240,7 @@ async def _made(stack: contextlib.AsyncExitStack, home: Path, role: str, wire: W
     environ = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(ROOT), "SALTBRIDGE_OUTBOUND__TIMEOUT": str(CALL_WITHIN)}
     environ |= {"SALTBRIDGE_STORE__URL": url} if url else {}
     forker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.faults.node", str(home),
+        sys.executable, "-m", "tests.faults.node", str(home), plant,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT, env=environ,
     )  # fmt: skip
     session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE))

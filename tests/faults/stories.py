@@ -203,6 +203,8 @@ class Scene:
 
         async def waiting() -> bool:
             if side not in self.ids and not await self.learn():
+                if await self._alone():
+                    raise Over("TERMINATED")
                 return False
             row = await self.look(side)
             if row["state"] in FINAL[self.kind]:
