@@ -192,5 +192,5 @@ async def receipted(world: World, permit: release.Permit, redacted: Redacted, pa
         tx.note(Note(event="pull", subject=subject, data=data, beside={"withheld": dict(withheld)}))
 
     await transact(world, work)
-    about = {} if more else {"Saltbridge-Revision": redacted.revision, "Saltbridge-Battery": redacted.battery}
+    about = {} if more else {"Saltbridge-Revision": redacted.revision, "Saltbridge-Battery": redacted.battery, **_links(redacted)}
     return Parcel(parcel.body, parcel.media_type, parcel.filename, parcel.etag, {"Saltbridge-Receipt": receipt, **about})

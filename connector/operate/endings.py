@@ -20,7 +20,7 @@ from connector.operate.lives import Owner
 from connector.operate.reading import reading
 from connector.operate.shapes import title
 from connector.ports import Transaction, World
-from connector.records import Agreement, Asset, Battery, Document, Event, Json, Layer, Model, Note, Past, Peer, Used
+from connector.records import Agreement, Asset, Battery, Document, Event, Json, Layer, Model, Note, Past, Peer, Used, batch_owner
 from connector.text import clean
 from submodels.batch import Batch, BatteryIn, LayerIn
 from submodels.errors import Invalid
@@ -335,7 +335,8 @@ async def _remove(tx: Transaction, world: World, owner: Owner) -> None:
     names_of = {owner.id, *(owner.aliases if isinstance(owner, Battery) else ())} - (
         {owner.serial} if isinstance(owner, Battery) else set()
     )
-    for layer in await tx.find(Layer, owner=owner.id):
+    shared = [] if own else await all_of(tx, Layer, prefix=batch_owner(owner.id, ""))
+    for layer in (*await tx.find(Layer, owner=owner.id), *shared):
         await _remove_past(tx, layer.id)
         tx.delete(Layer, layer.id)
     for document in await all_of(tx, Document, owner=owner.id):
