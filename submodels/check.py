@@ -21,16 +21,24 @@ from submodels.value import Tree
 __all__ = ["Finding", "check", "missing"]
 
 Parts = Mapping[str, Tree]
+Told = dict[tuple[str, int], tuple[Tree, tuple[Finding, ...]]]  # by part and identity of a tree, which it keeps alive
 
 
-def check(given: Passport | Parts, documents: Sequence[PassportDocument] = ()) -> tuple[Finding, ...]:
-    """Every finding about a passport, or about parts and their documents, in the order of the parts."""
+def check(given: Passport | Parts, documents: Sequence[PassportDocument] = (), told: Told | None = None) -> tuple[Finding, ...]:
+    """Every finding about a passport, or about parts and their documents, in the order of the parts.
+
+    Many batteries share the very trees of their model: what `told` holds of one of them is not worked out again.
+    """
+    told = {} if told is None else told
     parts = given.parts if isinstance(given, Passport) else given
     documents = given.documents if isinstance(given, Passport) else documents
     findings: list[Finding] = []
     for part in PARTS:
-        if parts.get(part) is not None:
-            findings.extend(check_part(part, parts[part]))
+        whole = parts.get(part)
+        if whole is not None:
+            if (part, id(whole)) not in told:
+                told[part, id(whole)] = (whole, tuple(check_part(part, whole)))
+            findings.extend(told[part, id(whole)][1])
     findings.extend(contradictions(parts))
     findings.extend(_documents(parts, documents))
     return tuple(findings)

@@ -11,6 +11,7 @@ from submodels.errors import Finding
 from submodels.leaves import day_of
 from submodels.points import points, tells
 from submodels.rules import finding
+from submodels.table import Element
 from submodels.value import Number, Tree, walk
 
 Parts = Mapping[str, Tree]
@@ -19,8 +20,9 @@ _MARGIN = Decimal("1.1")  # what measuring and rounding may add to a bound
 
 def contradictions(parts: Parts) -> Iterator[Finding]:
     """Every finding about fields that do not go together."""
+    once = _Once(parts)
     for rule in _RULES:
-        yield from rule(parts)
+        yield from rule(once)
 
 
 def of_the_day(parts: Parts, day: date) -> Iterator[Finding]:
@@ -39,11 +41,25 @@ def of_the_category(parts: Parts, category: str) -> Iterator[Finding]:
         yield finding("same.category", "/".join(where), f"is {said[:40]!r}, the passport's is {category!r}", "let both say the same")
 
 
+class _Once(dict[str, Tree]):
+    """Parts whose numbers many rules ask for: each part is walked once."""
+
+    def __init__(self, parts: Parts) -> None:
+        super().__init__(parts)
+        self._walked: dict[str, Sequence[tuple[tuple[str, ...], Element | None, Tree]]] = {}
+
+    def leaves(self, part: str) -> Sequence[tuple[tuple[str, ...], Element | None, Tree]]:
+        """The leaves of a part that are numbers."""
+        if part not in self._walked:
+            self._walked[part] = [each for each in walk(part, self.get(part)) if isinstance(each[2], Number)]
+        return self._walked[part]
+
+
 def numbers(parts: Parts, part: str, *wanted: str) -> list[tuple[str, Decimal]]:
     """(where, value) of every number at paths that end so, list positions aside."""
     return [
         ("/".join((part, *path)), value.decimal)
-        for path, element, value in walk(part, parts.get(part))
+        for path, element, value in (parts.leaves(part) if isinstance(parts, _Once) else walk(part, parts.get(part)))
         if element and isinstance(value, Number) and element.path[-len(wanted) :] == wanted
     ]
 

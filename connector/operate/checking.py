@@ -18,7 +18,7 @@ from connector.operate.all_of import all_of
 from connector.ports import Conflict, Transaction, World
 from connector.records import Battery, Document, Json, Layer, batch_owner
 from submodels import compare
-from submodels.check import check, missing
+from submodels.check import Told, check, missing
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
 from submodels.passport import Passport, merge
@@ -179,9 +179,10 @@ def in_words(finding: Finding) -> str:
 
 def _examine(seen: Snapshot, day: date) -> Seen:
     found: dict[str, Findings] = {}
+    told: Told = {}
     for id, parts in seen.batteries.items():
         documents = (*seen.documents.get(seen.model, ()), *seen.documents.get(id, ()))
-        found[id] = tuple(check(parts, documents)) + (compare.since(seen.before[id], parts) if id in seen.before else ())
+        found[id] = check(parts, documents, told) + (compare.since(seen.before[id], parts) if id in seen.before else ())
     lacking = {id: lacks(seen, id, day) for id in seen.batteries if id in seen.public}
     return Seen(_grouped(found, len(seen.batteries)), {id: each for id, each in lacking.items() if each})
 
