@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from connector.cli import complete, judge, life
+from connector.cli import complete, judge, life, sheets
 from connector.cli.client import Client, part
 from connector.cli.table import Column, DryRun, Json, instant, note, print_json, say, table
 from connector.errors import Malformed
@@ -24,13 +24,15 @@ _MEDIA_TYPES = {
     ".aasx": "application/asset-administration-shell-package",
     ".zip": "application/zip",
     ".json": "application/json",
+    ".csv": "text/csv",
 }
 
 
 @app.command("import", epilog="Example: saltbridge passport import scripts/sample/EV-72 --dry-run")
 def import_(
     source: Annotated[
-        Path, typer.Argument(metavar="DIR|FILE.aasx|FILE.json", help="A folder of $value files, an AASX package, or AAS JSON.")
+        list[Path],
+        typer.Argument(metavar="DIR|FILE...", help="A folder, an AASX package, JSON (AAS, $value or Catena-X), or one or more CSV files."),
     ],
     dry_run: DryRun = False,
     json: Json = False,
@@ -144,6 +146,8 @@ def show(
         table([{**each, "size": int(each["size"])} for each in found["documents"]], _DOCUMENTS)
 
 
+app.command(epilog="Example: saltbridge passport template condition --model EV-72 --out condition.csv")(sheets.template)
+app.command(epilog="Example: saltbridge passport export EV-72 --as csv --out EV-72-csv.zip")(sheets.export)
 app.command(epilog="Example: saltbridge passport check scripts/sample/EV-72 --category ev --date 2027-02-18")(judge.check)
 app.command(epilog="Example: saltbridge passport matrix --battery EV-72.000017")(judge.matrix)
 for _verb, _example in (
@@ -192,17 +196,41 @@ def _show_findings(findings: list[dict[str, str]]) -> None:
         note(f"and {len(findings) - SHOWN} more: --json shows all")
 
 
-def _read(source: Path) -> tuple[bytes, str]:
-    """What to send: a folder as a zip made in memory, a file as it is."""
+def _read(sources: list[Path]) -> tuple[bytes, str]:
+    """What to send: a folder or CSV files as a zip made in memory, another file as it is."""
+    if all(each.suffix.lower() == ".csv" for each in sources):
+        return _sheets(sources), _MEDIA_TYPES[".zip"]
+    if len(sources) > 1:
+        raise Malformed("Only CSV files are imported several at once.", next="Import the others one by one, or one folder.")
+    source = sources[0]
     if source.is_dir():
         return zipped(source), _MEDIA_TYPES[".zip"]
     media_type = _MEDIA_TYPES.get(source.suffix.lower())
     if media_type is None:
-        raise Malformed(f"{source} is neither a folder nor a passport file.", next="Give a folder, FILE.aasx, FILE.zip or FILE.json.")
+        raise Malformed(
+            f"{source} is neither a folder nor a passport file.", next="Give a folder, FILE.aasx, FILE.zip, FILE.json or FILE.csv."
+        )
     try:
         return source.read_bytes(), media_type
     except OSError as error:
         raise Malformed(f"{source} cannot be read.", error.strerror or "") from error
+
+
+def _sheets(sources: list[Path]) -> bytes:
+    """CSV files under their own names, so that findings name them; not packed, since rows alike would look like a bomb."""
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as package:
+        for path in sources:
+            if path.name in package.namelist():
+                raise Malformed(f"Two files are called {path.name}.", next="Rename one, or import them one by one.")
+            try:
+                package.writestr(zipfile.ZipInfo(path.name, (1980, 1, 1, 0, 0, 0)), path.read_bytes())
+            except OSError as error:
+                raise Malformed(f"{path} cannot be read.", error.strerror or "") from error
+    return buffer.getvalue()
 
 
 def media_type_of(source: Path) -> str:

@@ -9,17 +9,21 @@ from .bodies import BASE
 from .row import ARRAY, OBJECT, Row
 
 _MADE = {200: OBJECT, 201: OBJECT}
-_PACKAGES = ("application/zip", "application/asset-administration-shell-package", "application/json", "application/octet-stream")
+_PACKAGES = (
+    "application/zip", "application/asset-administration-shell-package", "application/json", "application/octet-stream", "text/csv",
+)  # fmt: skip
 
 ROWS = (
     Row("GET", f"{BASE}/status", "How this node is doing", {200: OBJECT}),
     # passports
     Row(
-        "POST", f"{BASE}/passports/import", "Import a folder, an AASX or an AAS environment", {200: OBJECT}, {}, ("dry_run",),
+        "POST", f"{BASE}/passports/import", "Import a folder, CSV, AASX or JSON of any form that is known", {200: OBJECT}, {}, ("dry_run",),
         media=_PACKAGES,
     ),
     Row("GET", f"{BASE}/passports", "Models with their batteries", {200: ARRAY}),
     Row("GET", f"{BASE}/passports/{{name}}", "The operator's own whole passport", {200: {}}, query=("part", "at")),
+    Row("GET", f"{BASE}/passports/templates/{{part}}", "The CSV template of a part", {200: None}, query=("model",)),
+    Row("GET", f"{BASE}/passports/{{name}}/export", "Passports as a file", {200: None}, query=("as", "view", "part")),
     Row(
         "GET", f"{BASE}/passports/{{name}}/check", "Judge a passport, or all of a model, against the data points", {200: OBJECT},
         query=("category", "date"),
