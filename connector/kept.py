@@ -36,3 +36,7 @@ class Kept(Generic[K, V]):
         if len(self._held) > self._most:
             del self._held[next(iter(self._held))]
         return value
+
+    def drop(self, key: K) -> None:
+        """Nobody will ask for it any more."""
+        self._held.pop(key, None)

@@ -45,7 +45,7 @@ def read_json(body: bytes, limits: Limits) -> Any:
         )
     try:
         text = body.decode("utf-8")
-        tree = json.loads(text, object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_float)
+        tree = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise Malformed("The message is not JSON.", f"{error.msg}.", "Send one JSON object in UTF-8.", where=where) from None
@@ -109,6 +109,9 @@ def _float(token: str) -> float:
     if value in (float("inf"), float("-inf")):
         raise Malformed("A number is too large.", f"It begins with {token[:20]}.", "Send it as a string.")
     return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_float)
 
 
 def _measure(tree: Any, limits: Limits, *, strict_text: bool) -> None:

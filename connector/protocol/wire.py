@@ -6,7 +6,7 @@ whether a message is allowed now (the machine) or what its policy means.  Ids ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any, TypeVar, get_args
 
@@ -41,7 +41,6 @@ __all__ = [
 ]
 
 M = TypeVar("M")
-T = TypeVar("T")
 _ERRORS = {"catalog": "CatalogError", "negotiation": "ContractNegotiationError", "transfer": "TransferError"}
 
 
@@ -57,7 +56,7 @@ def read(body: bytes, expected: type[M] | tuple[type[M], ...], limits: Limits) -
 
 def write(message: Message | Ack) -> bytes:
     """The message as JSON bytes under the DSP context alone, without nulls and without the empty arrays that schemas forbid."""
-    return _written({"@context": list(CONTEXT), "@type": message.type, **_content(message)}, write_json)
+    return _written({"@context": list(CONTEXT), "@type": message.type, **_content(message)})
 
 
 def write_document(document: Json) -> bytes:
@@ -67,7 +66,7 @@ def write_document(document: Json) -> bytes:
 
 def write_version(*versions: Version) -> bytes:
     """The version metadata of a node, which has no `@context`."""
-    return _written({"protocolVersions": [_content(version) for version in versions]}, write_json)
+    return _written({"protocolVersions": [_content(version) for version in versions]})
 
 
 def error_body(family: str, code: str, reasons: Iterable[str] = (), consumer_pid: str = "", provider_pid: str = "") -> bytes:
@@ -79,14 +78,14 @@ def error_body(family: str, code: str, reasons: Iterable[str] = (), consumer_pid
 
 def digest(message: Message) -> str:
     """Names this very message, its @id included: the same digest again is the same message again."""
-    return _written({"@type": message.type, **_content(message)}, digest_of)
+    return _digested({"@type": message.type, **_content(message)})
 
 
 def content_digest(message: Message) -> str:
     """Names what the message says, its @id apart: recognises an opening message that is sent anew."""
     content = _content(message)
     content.pop("@id", None)
-    return _written({"@type": message.type, **content}, digest_of)
+    return _digested({"@type": message.type, **content})
 
 
 def _values(cls: type[Any], content: Json, limits: Limits) -> Json:
@@ -107,10 +106,18 @@ def _content(message: Message | Ack | Version) -> Json:
     return {key: value for key, value in said.items() if value not in ("", None, ())}
 
 
-def _written(document: Json, write: Callable[[Json], T]) -> T:
-    """The document through `write`, pruned before where its bytes show that there may be something to prune; rarely there is."""
+def _written(document: Json) -> bytes:
     data = write_json(document)
-    return write(_pruned(document) if b"null" in data or b"[]" in data else document)
+    return write_json(_pruned(document)) if _may_be_pruned(data) else data
+
+
+def _digested(document: Json) -> str:
+    return digest_of(_pruned(document) if _may_be_pruned(write_json(document)) else document)
+
+
+def _may_be_pruned(data: bytes) -> bool:
+    """Whether the bytes of a document show that there may be something to prune; rarely there is."""
+    return b"null" in data or b"[]" in data
 
 
 def _pruned(node: Any) -> Any:

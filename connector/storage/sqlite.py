@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any
 
+from connector.kept import Kept
 from connector.ports import Clock, Conflict, Record, Replayed, Transaction
 from connector.records import AuditEntry, Letter, Note
 
@@ -30,6 +31,7 @@ from .sqlite_reader import TEXTS, SqliteReader
 from .together import gathered, many, write_all
 from .work import Delete, Drop, Post, Put, Replace, UnitOfWork, Work, nobody
 
+_AT_HAND = 1024  # letters
 _PURGE_EVERY = 60_000_000  # microseconds between two clearances of expired nonces
 
 
@@ -71,6 +73,7 @@ class SqliteStore:
         self.writer = self._reader.value("meta_get", name="audit.writer") or self._named(writer)
         self._head: tuple[int, str] = self._reader.row("audit_head", writer=self.writer) or (0, "")
         self._schedule = Schedule(self._reader.rows("letter_due"))
+        self._letters: Kept[str, Letter] = Kept(_AT_HAND)  # as committed
 
     async def open(self) -> None:
         """Nothing is left to do: `open_sqlite` has opened the file, before anything listens."""
@@ -256,10 +259,13 @@ class SqliteStore:
         for op in work.letters:
             if isinstance(op, Drop):
                 self._schedule.drop(op.id)
-            elif isinstance(op, Post):
+                self._letters.drop(op.id)
+                continue
+            if isinstance(op, Post):
                 self._schedule.lease(op.letter.id, micros(op.letter.due), now + self._lease)
             else:
                 self._schedule.replace(op.letter.id, micros(op.letter.due))
+            self._letters.hold(op.letter.id, op.letter)  # one that was dropped meanwhile is never asked for
         if work.letters:
             self._wake()
 
@@ -271,8 +277,10 @@ class SqliteStore:
     async def claim(self, now: datetime, limit: int = 64) -> list[Letter]:
         at = micros(now)
         ids = self._schedule.take(at, at + self._lease, limit)
-        bodies = dict(self._reader.rows("letter_pick", ids=json.dumps(ids))) if ids else {}
-        return [load(Letter, bodies[id]) for id in ids]
+        held = {id: letter for id in ids if (letter := self._letters.get(id)) is not None}
+        rest = [id for id in ids if id not in held]
+        bodies = dict(self._reader.rows("letter_pick", ids=json.dumps(rest))) if rest else {}
+        return [held.get(id) or load(Letter, bodies[id]) for id in ids]
 
     async def release(self, letter_ids: Iterable[str]) -> None:
         for letter in letter_ids:
