@@ -44,12 +44,13 @@ def load(kind: type[T], body: str) -> T:
 
 def key_rows(record: Record) -> frozenset[Row]:
     """What the record may be found by; a tuple of values gives a row each, so that it is found by any of them."""
+    held = record.keys()
+    if tuple not in map(type, held.values()):
+        plain: Any = held
+        return frozenset(plain.items())
     rows: list[Any] = []
-    for name, held in record.keys().items():
-        if type(held) is not tuple:
-            rows.append((name, held))
-        else:
-            rows += [(name, value) for value in held]
+    for name, value in held.items():
+        rows += [(name, each) for each in value] if type(value) is tuple else [(name, value)]
     return frozenset(rows)
 
 
