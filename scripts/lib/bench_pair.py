@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -50,12 +50,12 @@ def workplace() -> Iterator[Path]:
 class Process:
     """One node that takes orders; see `bench_driver`."""
 
-    def __init__(self, home: Path, url: str, cores: set[int]) -> None:
+    def __init__(self, home: Path, url: str, cores: set[int], settings: Mapping[str, str] | None = None) -> None:
         self.home = home
         with (home / "node.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.lib.bench_driver", str(home)],
-                cwd=ROOT, env=environment(url), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                cwd=ROOT, env=environment(url) | dict(settings or {}), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
             )  # fmt: skip
         pin(self._process.pid, cores)
         self._answer()
