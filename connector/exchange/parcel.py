@@ -39,6 +39,7 @@ class Parcel:
     filename: str = ""
     etag: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
 
 
 async def pull(world: World, permit: release.Permit, path: tuple[str, ...], battery: str = "", at: datetime | None = None) -> Parcel:

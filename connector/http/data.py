@@ -97,7 +97,7 @@ def deliver(found: exits.Parcel) -> web.Response:
     if found.filename:
         headers["Content-Disposition"] = attachment(found.filename)
     headers["Content-Type"] = found.media_type
-    return web.Response(body=found.body, headers=headers)
+    return web.Response(body=found.body, headers=headers, status=found.status)
 
 
 def attachment(filename: str) -> str:

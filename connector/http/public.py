@@ -8,7 +8,7 @@ import re
 from aiohttp import web
 
 from connector.errors import Hidden
-from connector.exchange import browse, naming, parcel
+from connector.exchange import browse, naming, page, parcel
 from connector.ports import World
 
 from .data import asked_at, deliver, only_get
@@ -33,14 +33,26 @@ async def well_known(world: World, settings: Settings, request: web.Request, ste
 
 
 async def passports(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
-    """`/passports/{battery}[/documents/{id} | /did.json]`: what the law makes public, without a contract; the battery's DID document."""
+    """`/passports/{battery}[/documents/{id} | /did.json]`: what the law makes public, without a contract; the battery's DID document.
+
+    A browser gets the public view as a page.
+    """
     only_get(request)
     if len(steps) < 2:
         raise Hidden
     if steps[2:] == ("did.json",):
         return deliver(await naming.did_document(world, steps[1]))
     async with in_turn(request, ""):
+        if len(steps) == 2 and _reads_pages(request):
+            languages = page.languages_of(request.headers.get("Accept-Language", ""))
+            return deliver(await page.answer(world, steps[1], languages, asked_at(world, request)))
         return deliver(await parcel.public(world, steps[1], steps[2:], asked_at(world, request)))
+
+
+def _reads_pages(request: web.Request) -> bool:
+    """Whether a person's browser asks: it names HTML, which programs that want JSON do not."""
+    accepted = [each.partition(";")[0].strip().lower() for each in request.headers.get("Accept", "").split(",")]
+    return "text/html" in accepted and JSON not in accepted
 
 
 async def links(world: World, request: web.Request) -> web.StreamResponse:
@@ -48,9 +60,10 @@ async def links(world: World, request: web.Request) -> web.StreamResponse:
     only_get(request)
     path = re.sub(r"//+", "/", request.rel_url.raw_path).rstrip("/")
     wanted = request.query.get("linkType", "")
-    if wanted in ("all", "linkset") or naming.LINKSET in request.headers.get("Accept", ""):
-        return deliver(await naming.linkset(world, path))
-    return web.Response(status=303, headers={"Location": await naming.leads_to(world, path), **TEXT})
+    async with in_turn(request, ""):
+        if wanted in ("all", "linkset") or naming.LINKSET in request.headers.get("Accept", ""):
+            return deliver(await naming.linkset(world, path))
+        return web.Response(status=303, headers={"Location": await naming.leads_to(world, path), **TEXT})
 
 
 async def grants(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
