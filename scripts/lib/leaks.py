@@ -13,12 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from submodels.audience import PUBLIC_GRANT, class_of, may_see
 from submodels.documents import KINDS, entry_identifiers
 from submodels.grant import AttributeGrant
+from submodels.points import Point, pending, points, tells
 from submodels.table import Element
 from submodels.value import Tree
 from submodels.view import walk
@@ -194,7 +196,7 @@ def _documents_found(
     receiver: str, documents: Mapping[str, tuple[str, bytes]], held: Sequence[Holding], heard: wire.Wire, looked: _Looked
 ) -> Iterator[Found]:
     for name, (kind, content) in documents.items():
-        if kind in PUBLIC_GRANT.documents or any(kind in holding.grant.documents and _kind_ok(holding.grant, kind) for holding in held):
+        if _kind_ok(PUBLIC_GRANT, kind) and kind in PUBLIC_GRANT.documents or any(kind in holding.grant.documents and _kind_ok(holding.grant, kind) for holding in held):
             continue
         looked.documents.add(name)
         what = f"document {name} ({kind or 'no kind'})"
@@ -220,7 +222,7 @@ def _may_have(leaf: Leaf, holdings: Iterable[Holding]) -> bool:
 
 
 def _granted(grant: AttributeGrant, leaf: Leaf) -> bool:
-    if leaf.element is None:
+    if leaf.element is None or _late(leaf):
         return False
     if leaf.part == "handover":  # an entry travels with its document
         return bool(leaf.kind) and leaf.kind in grant.documents and _kind_ok(grant, leaf.kind)
@@ -228,7 +230,29 @@ def _granted(grant: AttributeGrant, leaf: Leaf) -> bool:
 
 
 def _kind_ok(grant: AttributeGrant, kind: str) -> bool:
-    return kind in KINDS and may_see(grant.ceiling, KINDS[kind].audience)
+    return kind in KINDS and kind not in late_kinds() and may_see(grant.ceiling, KINDS[kind].audience)
+
+
+def late_kinds() -> frozenset[str]:
+    """Kinds of documents that nobody may see yet, whatever a grant says: those of pending data points."""
+    return frozenset(place.removeprefix("documents/") for point in _late_points() for place in point.holds)
+
+
+def _late(leaf: Leaf) -> bool:
+    """Whether a leaf is of a data point that nobody may see yet."""
+    for point in _late_points():
+        for place in point.holds:
+            part, _, path = place.partition("/")
+            inside = part == leaf.part and (path == "**" or leaf.template == place or leaf.template.startswith(f"{place}/"))
+            if inside and point.entry.startswith(f"{place}/"):
+                inside = tells(point.words, str(leaf.siblings.get(point.entry.rpartition("/")[2])))
+            if inside:
+                return True
+    return False
+
+
+def _late_points() -> list[Point]:
+    return [points()[number] for number in pending("", datetime.now(UTC).date())]
 
 
 def granted_leaves(
