@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from connector.cli.client import part
-from scripts.lib.leaks import Holding, Report, check, granted_leaves
+from scripts.lib.leaks import Holding, Report, check, granted_leaves, late_kinds
 from scripts.lib.recorder import Connection
 from scripts.lib.stage import Node
 from submodels.grant import AttributeGrant, parse_grant
@@ -53,7 +53,7 @@ async def exactly_granted(node: Node, maker: Node, pulled: Mapping[str, Any], gr
         got += Counter(granted_leaves({row["part"]: read_json(content)}, None, held.kinds))
     wrong = [f"missing {path} = {value}" for path, value in (expected - got)]
     wrong += [f"not granted {path} = {value}" for path, value in (got - expected)]
-    kinds = {kind for kind, _ in held.documents.values() if kind in grant.kinds}
+    kinds = {kind for kind, _ in held.documents.values() if kind in grant.kinds and kind not in late_kinds()}
     if len(pulled["documents"]) != sum(kind in kinds for kind, _ in held.documents.values()):
         wrong.append(f"{len(pulled['documents'])} documents came, {len(kinds)} are granted")
     return wrong[:5]
