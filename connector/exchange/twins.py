@@ -10,7 +10,7 @@ A shell is a battery (Instance) or a model (Type); a submodel is a part of one. 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
 from connector.errors import Gone, Hidden
@@ -114,8 +114,8 @@ async def shell(world: World, who: Sight, id: str) -> Seen | Own:
     """The shell with this id; Hidden when this caller sees none, Gone when its passport has ceased."""
     name = twin.named_by_shell(id)
     if name:
-        seen = await _named(world, who, name)
-        if seen is not None and seen.id == id:
+        seen = await _named(world, who, name, lambda found: found.id == id)
+        if seen is not None:
             return seen
     if who.operator and (record := await _record(world, "shell", id)):
         return Own(record)
@@ -126,23 +126,33 @@ async def sheet(world: World, who: Sight, id: str) -> Sheet:
     """The submodel with this id; Hidden when this caller sees nothing of it."""
     base, _, part = id.rpartition("#")
     if base and part in PARTS:
-        seen = await _named(world, who, base.removeprefix(_MODEL))
-        if seen is not None and seen.names.twin.submodel(part) == id and part in seen.redacted.parts:
+        seen = await _named(world, who, base.removeprefix(_MODEL), lambda found: found.names.twin.submodel(part) == id)
+        if seen is not None and part in seen.redacted.parts:
             return Sheet(id, seen=seen, part=part)
     if who.operator and (record := await _record(world, "submodel", id)):
         return Sheet(id, record=record)
     raise Hidden
 
 
-async def _named(world: World, who: Sight, name: str) -> Seen | None:
-    """A battery or model by any identifier of it."""
+async def _named(world: World, who: Sight, name: str, fits: Callable[[Seen], bool]) -> Seen | None:
+    """The battery or model that an identifier names, when it fits."""
+    # Whose a name was last time is a guess that spares a search of the index: it is asked for again, and must fit.
+    guess: str | None = world.views.get(("name", name))
+    if guess is not None and (seen := await _or_hidden(_battery(world, who, guess))) and fits(seen):
+        return seen
+    seen = await _or_hidden(_battery(world, who, name))
+    if seen is not None and fits(seen):
+        world.views.hold(("name", name), seen.redacted.battery)
+        return seen
+    seen = await _or_hidden(_model(world, who, name))
+    return seen if seen is not None and fits(seen) else None
+
+
+async def _or_hidden(looking: Awaitable[Seen]) -> Seen | None:
     try:
-        return await _battery(world, who, name)
+        return await looking
     except Hidden:
-        try:
-            return await _model(world, who, name)
-        except Hidden:
-            return None
+        return None
 
 
 async def _battery(world: World, who: Sight, name: str) -> Seen:

@@ -22,7 +22,7 @@ from connector.identity import keys, static
 from connector.operate import catalogs, offers, passports, peers
 from connector.ports import World
 from connector.records import Agreement, Json, Negotiation, Peer, Transfer
-from scripts.lib import bench_seed
+from scripts.lib import bench_aas, bench_lookup, bench_seed
 from scripts.lib.bench_http import Line, load
 from scripts.lib.bench_pair import resident
 from submodels.folder import read_folder
@@ -148,6 +148,22 @@ class Driver:
             return ""
 
         return await load(self.url, ask, count, at_once)
+
+    async def value(self, count: int, battery: str) -> Json:
+        """Milliseconds for `$value` of every part of a battery in this process: with the view at hand, and without."""
+        return await bench_aas.in_process(self.world, battery, count)
+
+    async def values(self, count: int, at_once: int, battery: str, public: bool) -> Json:
+        """Ask for `$value` of one part of a battery after the other, under the one transfer or as anybody."""
+        return await bench_aas.over_http(self.url, "" if public else self.token, battery, count, at_once)
+
+    async def batteries(self, upto: int) -> Json:
+        """Have so many published batteries."""
+        return {"added": await bench_lookup.fill(self.world, self.node.config, upto)}
+
+    async def lookups(self, count: int, upto: int) -> Json:
+        """Ask the peer's registry for one battery after the other, of the first `upto`."""
+        return await bench_lookup.ask(self.world, self._peer(), count, upto)
 
     async def usage(self) -> Json:
         """What this process has used: CPU seconds so far, resident memory now."""

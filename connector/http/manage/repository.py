@@ -75,4 +75,6 @@ async def _file(world: World, request: web.Request, sort: str, id: str, path: Pa
     if not isinstance(file, web.FileField):
         raise Malformed("The form has no file.", next="Send multipart/form-data with `file` and `fileName`.", where="file")
     name = str(form.get("fileName") or file.filename)
-    return await repository.attach(world, sort, id, path, name, file.content_type, file.file.read())
+    with file.file as stream:
+        content = stream.read()
+    return await repository.attach(world, sort, id, path, name, file.content_type, content)

@@ -14,7 +14,7 @@ from scripts.lib.bench_pair import Stores
 
 from .figure import Figure, Plan
 
-MODULES = ("start", "alone", "crowd", "six", "memory", "pulls", "pages", "processes")
+MODULES = ("start", "alone", "crowd", "six", "memory", "pulls", "values", "imports", "lookups", "pages", "processes")
 STORES = ("sqlite", "postgres")
 
 
