@@ -73,6 +73,7 @@ class Batch:
     findings: tuple[Finding, ...] = ()
     source: str = ""  # how it came: folder, aasx, aas, csv, update ...
     who: str = "operator"  # who sent it
+    mapping: tuple[tuple[str, str], ...] = ()  # of another model's file: where each of its fields went, "" nowhere
 
 
 def valid_id(text: str) -> bool:

@@ -102,6 +102,7 @@ def read_sheets(files: Mapping[str, bytes]) -> Batch:
         layers=in_order(layers),
         batteries=tuple(BatteryIn(serial=serial, aliases=aliases(parts)) for serial, parts in owned.items() if serial),
         findings=tuple(findings),
+        source="csv",
     )
 
 

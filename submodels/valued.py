@@ -47,6 +47,7 @@ def read_valued(found: Tree) -> Batch:
         layers=in_order(layers),
         batteries=tuple(BatteryIn(serial=serial, aliases=aliases(parts)) for serial, parts in owned.items() if serial),
         findings=tuple(findings),
+        source="value",
     )
 
 

@@ -35,6 +35,7 @@ def import_(
         typer.Argument(metavar="DIR|FILE...", help="A folder, an AASX package, JSON (AAS, $value or Catena-X), or one or more CSV files."),
     ],
     dry_run: DryRun = False,
+    gaps: Annotated[bool, typer.Option("--gaps", help="Of a Catena-X battery pass: where each field went.")] = False,
     json: Json = False,
 ) -> None:
     """Import a model with its batteries.
@@ -46,7 +47,12 @@ def import_(
     if json:
         print_json(done)
         return
+    if gaps:
+        table(done["mapping"], (Column("from", "FIELD"), Column("to", "ELEMENT", lambda to: to or "nowhere")), empty="Nothing was mapped.")
     _show_findings(done["findings"])
+    if done["mapping"]:
+        nowhere = sum(not each["to"] for each in done["mapping"])
+        say(f"{len(done['mapping']) - nowhere} fields have a place, {nowhere} have none" + ("" if gaps else ": --gaps lists them"))
     counts = f"{len(done['parts'])} parts · {done['documents']} documents · {len(done['findings'])} findings"
     say(f"{done['model']} · {len(done['batteries'])} batteries · {counts}")
     if dry_run:

@@ -23,6 +23,7 @@ from connector.ports import Transaction, World
 from connector.records import Battery, Document, Json, Layer, Model, Note
 from connector.text import utc
 from submodels.aas import environment_to_batch
+from submodels.catenax import is_battery_pass, read_battery_pass
 from submodels.documents import PassportDocument
 from submodels.errors import Finding
 from submodels.folder import Batch, BatteryIn, LayerIn, read_folder
@@ -66,6 +67,8 @@ def read_upload(content: bytes, media_type: str) -> Batch:
             return read_aasx(content)
         if media_type == JSON:
             found = read_json(content, max_bytes=JSON_BYTES, nodes=JSON_NODES)
+            if is_battery_pass(found):
+                return read_battery_pass(found)
             return read_valued(found) if is_valued(found) else environment_to_batch(content)
     raise Unsupported(f"{media_type or 'No media type'} is not read here.", next=f"Send {ZIP}, {AASX}, {JSON} or {CSV}.")
 
@@ -116,6 +119,7 @@ async def import_batch(world: World, batch: Batch, *, dry_run: bool = False, act
         "changed": bool(written.changed),
         "records": len(written.changed),
         "dry_run": dry_run,
+        "mapping": [{"from": origin, "to": to} for origin, to in batch.mapping],
     }
 
 
