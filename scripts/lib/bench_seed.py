@@ -7,11 +7,12 @@ What the SQL writes is what the store would: the body and the keys come from its
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import replace
 
 from catalog.asset import view_asset_id
 from connector.config import Config
-from connector.ports import World
+from connector.ports import Record, World
 from connector.protocol import wire
 from connector.protocol.messages import CatalogRequest
 from connector.records import Asset, ContractDefinition, Grant, PolicyDefinition
@@ -47,7 +48,8 @@ async def fill(world: World, config: Config, upto: int) -> int:
         await _definitions(world)
     by_hand = max(have, upto - BY_HAND)
     if by_hand > have:
-        await (_by_sqlite if config.database else _by_postgres)(config, have, by_hand)
+        templates = [replace(dataset(_NUMBER, _DEFINITION), version=1)]
+        await (write_sqlite if config.database else write_postgres)(config, templates, have, by_hand)
     async with world.store.transaction() as tx:
         for n in range(by_hand, upto):
             tx.put(dataset(f"{n:07d}", f"bench-{n % DEFINITIONS}"))
@@ -77,37 +79,41 @@ def dataset(number: str, definition: str) -> Asset:
     )  # fmt: skip
 
 
-def statements(form: tuple[str, str, str]) -> list[tuple[str, dict[str, str]]]:
-    """The SQL that writes datasets from :low to below :high, with the texts that it makes them from."""
+def statements(form: tuple[str, str, str], templates: Sequence[Record] = ()) -> list[tuple[str, dict[str, str]]]:
+    """The SQL that writes records from :low to below :high, with the texts that it makes them from; datasets, unless told others."""
     before, value, numbers = form
     id, body, key = (value.format(name) for name in ("id", "body", "key"))
-    template = replace(dataset(_NUMBER, _DEFINITION), version=1)
-    record = f"{before}INSERT INTO record (kind, id, version, body) SELECT 'asset', {id}, 1, {body} FROM {numbers}"
-    made = [(record, {"id": template.id, "body": dump(template)})]
-    for name, held in sorted(key_rows(template)):
-        row = f"{before}INSERT INTO record_key (kind, name, value, id) SELECT 'asset', '{name}', {key}, {id} FROM {numbers}"
-        made.append((row, {"id": template.id, "key": held}))
+    made = []
+    for template in templates or [replace(dataset(_NUMBER, _DEFINITION), version=1)]:
+        kind = template.kind
+        record = f"{before}INSERT INTO record (kind, id, version, body) SELECT '{kind}', {id}, 1, {body} FROM {numbers}"
+        made.append((record, {"id": template.id, "body": dump(template)}))
+        for name, held in sorted(key_rows(template)):
+            row = f"{before}INSERT INTO record_key (kind, name, value, id) SELECT '{kind}', '{name}', {key}, {id} FROM {numbers}"
+            made.append((row, {"id": template.id, "key": held}))
     return made
 
 
-async def _by_sqlite(config: Config, low: int, high: int) -> None:
+async def write_sqlite(config: Config, templates: Sequence[Record], low: int, high: int) -> None:
+    """Write records like these, numbered from `low` to below `high`, beside a node that serves."""
     connection = sqlite3.connect(str(config.database), isolation_level=None, timeout=30)
     try:
         for start in range(low, high, BATCH):
             connection.execute("BEGIN IMMEDIATE")
-            for statement, texts in statements(SQLITE):
+            for statement, texts in statements(SQLITE, templates):
                 connection.execute(statement, {**texts, "low": start, "high": min(start + BATCH, high)})
             connection.execute("COMMIT")
     finally:
         connection.close()
 
 
-async def _by_postgres(config: Config, low: int, high: int) -> None:
+async def write_postgres(config: Config, templates: Sequence[Record], low: int, high: int) -> None:
+    """The same in a shared database."""
     import asyncpg
 
     connection = await asyncpg.connect(config.store.url)
     try:
-        for statement, texts in statements(POSTGRES):
+        for statement, texts in statements(POSTGRES, templates):
             values = {**texts, "low": low, "high": high}
             for place, name in enumerate(values, 1):
                 statement = statement.replace(f":{name}::", f"${place}::")
