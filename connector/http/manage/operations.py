@@ -32,11 +32,11 @@ ROWS = (
     Row("POST", f"{BASE}/passports/{{name}}/publish", "Publish a model, or a battery that waited", {200: OBJECT}),
     Row("GET", f"{BASE}/passports/{{name}}/history", "Every step in the life of a passport", {200: OBJECT}),
     Row("GET", f"{BASE}/passports/{{name}}/diff", "What differs between two versions", {200: OBJECT}, query=("before", "after")),
+    Row("GET", f"{BASE}/passports/{{name}}/label", "A QR code for the battery", {200: OBJECT}, query=("link", "size_mm", "engrave")),
     Row("POST", f"{BASE}/passports/{{name}}/status", "Change the battery's own status", {200: OBJECT}, passports.StatusBody),
     Row("POST", f"{BASE}/passports/{{name}}/follow", "Say which passport this one follows", {200: OBJECT}, passports.FollowBody),
     *(
         Row("POST", f"{BASE}/passports/{{name}}/{verb}", summary, {200: OBJECT}, body, ("dry_run",), body_needed=False)
-    Row("GET", f"{BASE}/passports/{{name}}/label", "A QR code for the battery", {200: OBJECT}, query=("link", "size_mm", "engrave")),
         for verb, summary, body in (
             ("supersede", "Say which passport follows", passports.FollowBody),
             ("archive", "Offer it no longer, answer it still", passports.EndBody),
