@@ -196,7 +196,8 @@ def _documents_found(
     receiver: str, documents: Mapping[str, tuple[str, bytes]], held: Sequence[Holding], heard: wire.Wire, looked: _Looked
 ) -> Iterator[Found]:
     for name, (kind, content) in documents.items():
-        if _kind_ok(PUBLIC_GRANT, kind) and kind in PUBLIC_GRANT.documents or any(kind in holding.grant.documents and _kind_ok(holding.grant, kind) for holding in held):
+        grants = [PUBLIC_GRANT, *(holding.grant for holding in held)]
+        if any(kind in grant.documents and _kind_ok(grant, kind) for grant in grants):
             continue
         looked.documents.add(name)
         what = f"document {name} ({kind or 'no kind'})"
