@@ -328,9 +328,9 @@ class Letter:
     id: str
     process_kind: str  # negotiation | transfer
     process: str
-    purpose: str  # send | turn
-    message: str = ""  # protocol Message value (send)
-    path: str = ""  # below the peer's address (send)
+    purpose: str  # send | turn | farewell
+    message: str = ""  # protocol Message value (send, farewell)
+    path: str = ""  # below the peer's address (send, farewell)
     body: str = ""  # JSON text, the same on every re-send
     attempts: int = 0
     refusals: int = 0  # answers of `refused_with` in a row

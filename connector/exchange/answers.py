@@ -24,7 +24,7 @@ from connector.protocol.machine import Side
 from connector.records import Letter, Step
 
 from . import compose
-from .conversation import CROSSED, Talk, at, is_final, keep, position, say, step_here, step_out, transact, turn
+from .conversation import CROSSED, Talk, at, is_final, keep, letter_id, position, say, step_here, step_out, transact, turn
 from .facts import file
 
 GIVE_UP = timedelta(hours=24)
@@ -208,13 +208,13 @@ async def postpone(world: World, letter: Letter, error: str, pause: float | None
 async def refused(
     world: World, talk: Talk, letter: Letter, code: str, reason: list[str], *, tell: bool = False
 ) -> Letter | None:
-    """Final: the conversation ends at our end, with the reason; `tell` says so to the peer once, best effort.
+    """Final: the conversation ends at our end, with the reason; `tell` writes so to the peer, which may well wait for us.
 
     A message that theirs overruled meanwhile was rightly refused: nothing ends, the two states are compared.
     """
     why = tuple(reason)
 
-    async def work(tx: Transaction) -> tuple[Any, bool]:
+    async def work(tx: Transaction) -> tuple[Letter | None, bool]:
         before = await tx.get(talk.record, letter.process)
         tx.drop(letter.id)
         if before is None:
@@ -226,20 +226,24 @@ async def refused(
         if before.place.waiting and not before.place.sent:
             here = talk.machine.answered(position(talk, before), accepted=False)
             overruled = replace(before, place=at(before.place, here, crossed=False))
-            return await keep(world, tx, talk, before, overruled, step_out(world, overruled, letter, code, why)), True
+            await keep(world, tx, talk, before, overruled, step_out(world, overruled, letter, code, why))
+            return None, True
         place = replace(
             before.place, state="TERMINATED", sent="", waiting=False, code=code, reason=why, by="us", crossed=False
         )
         after = replace(before, place=place)
         step = step_here(world, after, f"ended: {letter.message} was not delivered", code, why)
-        return await keep(world, tx, talk, before, after, step), False
+        kept = await keep(world, tx, talk, before, after, step)
+        if not tell or not kept.peer_pid or letter.message == ending_of(talk):
+            return None, False
+        last = _farewell(world, talk, kept, letter, reason)
+        tx.post(last)
+        return last, False
 
-    process, goes_on = await transact(world, work)
+    following, goes_on = await transact(world, work)
     if goes_on:
         await compare(world, talk, letter.process)
-    elif process is not None and tell and process.peer_pid and letter.message != ending_of(talk):
-        await _tell_once(world, talk, process, [f"Our {letter.message} was not delivered, so this {talk.name} is over here.", *reason])
-    return None
+    return following
 
 
 async def _overruled(world: World, talk: Talk, letter: Letter, reason: list[str]) -> Letter | None:
@@ -267,17 +271,17 @@ async def _overruled(world: World, talk: Talk, letter: Letter, reason: list[str]
     return await transact(world, work)
 
 
-async def _tell_once(world: World, talk: Talk, process: Any, reason: list[str]) -> None:
+def _farewell(world: World, talk: Talk, process: Any, undelivered: Letter, reason: list[str]) -> Letter:
+    """Our last word of a conversation that is over here; its day began with what was not delivered."""
     kind = talk.message(ending_of(talk))
     code = "peer.unreachable" if process.place.code == "peer.unreachable" else "message.refused"
-    message = talk.compose(world, process, kind, {"code": code, "reason": reason})
-    caller = await world.identity.caller(process.peer)
-    try:
-        await world.courier.post(
-            process.address, talk.path(process, kind), wire.write(message), process.peer, caller.origins if caller else ()
-        )
-    except SaltbridgeError as error:
-        log.event("termination.undelivered", process=process.id, peer=process.peer, why=error.what)
+    why = [f"Our {undelivered.message} was not delivered, so this {talk.name} is over here.", *reason]
+    now = world.clock.now()
+    return Letter(
+        id=letter_id(), process_kind=talk.name, process=process.id, purpose="farewell", message=str(kind), path=talk.path(process, kind),
+        body=wire.write(talk.compose(world, process, kind, {"code": code, "reason": why})).decode(),
+        first_attempt=undelivered.first_attempt, posted=now, due=now,
+    )  # fmt: skip
 
 
 # --- asking where the peer stands ----------------------------------------------------------------

@@ -187,7 +187,7 @@ def turn(world: World, talk: Talk, process: Negotiation | Transfer) -> Letter:
     """The letter that asks our decider for the next move, where it is not asked at once (`answers.next_move`)."""
     now = world.clock.now()
     return Letter(
-        id=_letter_id(), process_kind=talk.name, process=process.id, purpose="turn", posted=now, due=now
+        id=letter_id(), process_kind=talk.name, process=process.id, purpose="turn", posted=now, due=now
     )
 
 
@@ -199,7 +199,7 @@ async def say(world: World, tx: Transaction, talk: Talk, process: P, move: Move)
     message = talk.compose(world, process, kind, move.content)
     late = move.due is not None and move.due > now
     letter = Letter(
-        id=_letter_id(),
+        id=letter_id(),
         process_kind=talk.name,
         process=process.id,
         purpose="send",
@@ -299,6 +299,6 @@ def _step(
     )
 
 
-def _letter_id() -> str:
+def letter_id() -> str:
     return f"l-{secrets.token_hex(8)}"
 

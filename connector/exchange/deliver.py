@@ -1,13 +1,15 @@
 """The only loop in the product: takes due letters, asks deciders, calls peers, hands their answers to `answers`.
 
-A letter is a turn (ask the decider what we do now) or a message to send.  Each attempt is: commit that it is in
-flight, send, commit what the answer means, together with our next turn.  Nothing is ever sent before it is stored.
+A letter is a turn (ask the decider what we do now), a message to send, or a farewell (the conversation is over here, and the
+peer is to know).  Each attempt is: commit that it is in flight, send, commit what the answer means, together with our next
+turn.  Nothing is ever sent before it is stored.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -54,7 +56,7 @@ async def _serve(world: World, letter: Letter, free: asyncio.Semaphore) -> None:
     current: Letter | None = letter
     try:
         while current is not None:
-            current = await (_take_turn(world, current) if current.purpose == "turn" else _send(world, current))
+            current = await WORK[current.purpose](world, current)
             world.changes.tell(letter.process)
     except Exception as error:  # noqa: BLE001 - one of the two places where everything is caught: a broken letter must not stop the others
         if isinstance(error, Unavailable):  # the store is away; it says itself since when and until when
@@ -149,3 +151,40 @@ def _body(world: World, letter: Letter, process: Any) -> bytes:
     if letter.message == T.START and letter.process_kind == "transfer" and process.side == Side.PROVIDER:
         return compose.with_address(letter.body, transfer.start_address(world, process))
     return letter.body.encode()
+
+
+# --- the last word -------------------------------------------------------------------------------
+
+
+async def _say_farewell(world: World, letter: Letter) -> None:
+    """Tell a peer that a conversation is over here: what may pass is tried again, for a day in all."""
+    trouble = await _last_word(world, letter)
+    if trouble and world.clock.now() - (letter.first_attempt or letter.posted) <= answers.GIVE_UP:
+        await answers.postpone(world, letter, trouble)
+        return
+
+    async def work(tx: Transaction) -> None:
+        tx.drop(letter.id)
+
+    await transact(world, work)
+    if trouble:
+        log.event("termination.undelivered", process=letter.process, why=trouble)
+
+
+async def _last_word(world: World, letter: Letter) -> str:
+    """The passing trouble there was; '' when they have heard it, whatever they say to it, or never will."""
+    async with world.store.transaction() as tx:
+        process = await tx.get(TALKS[letter.process_kind].record, letter.process)
+    caller = await world.identity.caller(process.peer) if process else None
+    if process is None or caller is None:
+        return ""
+    try:
+        answer = await world.courier.post(process.address, letter.path, letter.body.encode(), process.peer, caller.origins)
+    except PeerUnreachable as error:
+        return error.what
+    except Refused:  # our own guard
+        return ""
+    return str(answer.status) if answer.status in answers.RETRY or answer.status >= 500 else ""
+
+
+WORK: dict[str, Callable[[World, Letter], Awaitable[Letter | None]]] = {"turn": _take_turn, "send": _send, "farewell": _say_farewell}

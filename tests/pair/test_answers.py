@@ -37,7 +37,7 @@ class Scene:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while True:
-            letters = [each for each in await self.end.letters(pid) if each.purpose == "send"]
+            letters = [each for each in await self.end.letters(pid) if each.purpose != "turn"]
             if letters and letters[0].attempts >= times:
                 return letters[0]
             assert loop.time() < deadline, (letters, await self.end.negotiation(pid), self.peer.heard())
@@ -295,6 +295,33 @@ async def test_a_refused_message_that_took_no_effect_ends_it_and_the_peer_is_tol
     told = scene.peer.calls[-1].body
     assert told["code"] == "message.refused"
     assert VERIFICATION in told["reason"][0]
+
+
+@pytest.mark.parametrize("trouble", [Reply(503), Reply(429), DROP])
+async def test_the_last_word_to_a_peer_is_a_letter_like_others_and_passing_trouble_does_not_lose_it(scene: Scene, trouble: Reply) -> None:
+    pid = await _verification_gets(scene, Reply(400, {"code": "odd"}), trouble, trouble, state="AGREED")
+    await scene.ended(pid)
+    for attempt in (1, 2):
+        letter = await scene.attempted(pid, attempt)
+        assert (letter.purpose, letter.message) == ("farewell", TERMINATION)
+        await scene.waits(letter)
+    async with asyncio.timeout(PATIENCE):
+        while await scene.end.letters(pid):
+            await scene.end.world.changes.wait("nothing", 0.02)
+    assert scene.peer.heard().count(TERMINATION) == 3
+    first, second, third = (call.body for call in scene.peer.calls if call.type == TERMINATION)
+    assert first == second == third
+
+
+@pytest.mark.parametrize("answer", [200, 400, 404])
+async def test_the_last_word_is_said_once_when_it_is_answered(scene: Scene, answer: int) -> None:
+    pid = await _verification_gets(scene, Reply(400, {"code": "odd"}), answer, state="AGREED")
+    await scene.ended(pid)
+    await _heard(scene, TERMINATION)
+    async with asyncio.timeout(PATIENCE):
+        while await scene.end.letters(pid):
+            await scene.end.world.changes.wait("nothing", 0.02)
+    assert scene.peer.heard().count(TERMINATION) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
