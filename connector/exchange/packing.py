@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from urllib.parse import quote
 
 from connector.errors import Hidden, Malformed
@@ -100,14 +99,19 @@ async def _listed(world: World, who: Sight) -> _Wanted:
     found: list[Seen | Own] = []
     async for _, each in twins.walk(world, who):
         found += [each] if each is not None else []
-        if len(found) > MOST:
-            raise Malformed("There is too much for one answer.", next=f"Name at most {MOST} shells in aasIds.", where="aasIds")
+        _not_too_many(len(found))
     sheets = [sheet for each in found for sheet in await _of_shell(world, who, each)]
     if who.operator:
         held = {each.id for each in sheets}
-        own = [Sheet(record.name, record=record) async for record in twins.records(world, "submodel")]
-        sheets += [each for each in islice(own, MOST + 1) if each.id not in held]
+        async for record in twins.records(world, "submodel"):
+            sheets += [Sheet(record.name, record=record)] if record.name not in held else []
+            _not_too_many(len(sheets) - len(held))
     return _Wanted(found, sheets)
+
+
+def _not_too_many(count: int) -> None:
+    if count > MOST:
+        raise Malformed("There is too much for one answer.", next=f"Name at most {MOST} in aasIds or submodelIds.", where="aasIds")
 
 
 async def _packed(world: World, sheet: Sheet, files: Files) -> Object:
@@ -129,7 +133,7 @@ async def _own(tx: Transaction, sheet: Sheet, files: Files) -> Object:
     for document in await tx.find(Document, owner=f"submodel|{sheet.id}"):
         body = await tx.blob(document.sha256)
         if body is not None:
-            name = f"{document.id}/{document.filename}"
+            name = f"{document.id.partition('|')[2]}/{document.filename}"
             files[name] = (document.media_type, body)
             projection.find(json, parse(document.identifier))["value"] = UNDER + quote(name)
     return json

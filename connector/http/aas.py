@@ -6,7 +6,7 @@ profiles.  B is an id as base64url, P an idShortPath, * one of $metadata $value 
     /shells[/$reference]                       /shells/B[/$reference | /asset-information[/thumbnail] | /submodel-refs]
     /submodels[/*]  /submodels/B[/*]           /submodels/B/submodel-elements[/*]  .../submodel-elements/P[/* | /attachment]
     /shells/B/submodels/B...                   /submodels/B/submodel...    one submodel as a service of its own (SSP-003)
-    /serialization  /description
+    /serialization  /description               registry and discovery too: see `registry`
 
 An operation of the API that is not served answers 501; errors are a Result.
 """
@@ -31,7 +31,8 @@ from submodels.twin import AssetId
 
 from .data import deliver
 from .doorway import VISIT
-from .registry import decoded, paging
+from .registry import NOUNS, decoded, paging
+from .registry import shown as registry_shown
 from .turns import in_turn
 
 VERSIONS = ("v3.1", "v3.0")
@@ -72,6 +73,8 @@ def based(steps: tuple[str, ...]) -> tuple[str, ...]:
 async def shown(world: World, who: Sight, request: web.Request, steps: tuple[str, ...]) -> web.Response:
     """Answer a reading from somebody who is known; `steps` are the version and what follows."""
     version, *rest = steps
+    if rest[:1] and rest[0] in NOUNS:
+        return await registry_shown(world, who, request, tuple(rest))
     if request.method != "GET":
         raise unserved()
     if rest[-1:] == ["description"] and len(rest) in (1, 3):

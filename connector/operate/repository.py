@@ -190,7 +190,7 @@ async def attach(world: World, sort: str, id: str, path: Path, filename: str, me
             raise Hidden
         json = cast("Object", read_json(stored.content))
         _point(json, path, filename, media_type)
-        key = f"aas.{hashlib.sha256(f'{owner} {identifier}'.encode()).hexdigest()[:32]}"
+        key = f"aas|{hashlib.sha256(f'{owner} {identifier}'.encode()).hexdigest()[:32]}"
         before = await tx.get(Document, key)
         document = Document(
             id=key, version=before.version if before else 0, owner=owner, identifier=identifier, document_kind="", title=filename,

@@ -103,10 +103,10 @@ def _run(python: Path, folder: Path) -> int:
     """How many checks failed, after printing them."""
     with _node(folder) as (url, token):
         base = f"{url}/management/aas/api"
+        _import(folder)
         plant(f"{base}/v3.1", token)
         print(f"Official engine {WANTED[0]} against a node process, {base}/v3.0", flush=True)
         failed = _suites(python, folder, f"{base}/v3.0", token)
-        _import(folder)
         return failed + _files(python, folder, f"{base}/v3.1", token)
 
 

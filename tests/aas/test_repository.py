@@ -132,6 +132,15 @@ async def pages(door: Door, path: str, limit: int) -> list[Any]:
             return found
 
 
+async def test_registry_and_discovery_are_at_the_same_base(doors: Doors) -> None:
+    for door in (doors.public, doors.operator):
+        found = await door.ask("POST", "/lookup/shellsByAssetLink", [{"name": "partInstanceId", "value": "000017"}])
+        assert found.status == 200, found.body
+        assert SHELL in found.body.decode()
+    descriptor = await doors.operator.json(f"/shell-descriptors/{b64(SHELL)}")
+    assert descriptor["id"] == SHELL
+
+
 # --- beside passports -----------------------------------------------------------------------------
 
 

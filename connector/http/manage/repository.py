@@ -28,7 +28,7 @@ def routes(world: World) -> list[web.RouteDef]:
 
     async def take(request: web.Request) -> web.StreamResponse:
         version, *rest = aas.based(steps(request)[1:])
-        if request.method == "GET":
+        if request.method == "GET" or rest[:1] == ["lookup"]:
             return await aas.shown(world, registry.OPERATOR, request, (version, *rest))
         if rest[:1] == ["shells"] and rest[2:3] == ["submodels"]:
             rest = rest[2:]  # a submodel is written as such, whichever shell it is asked of
