@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import io
 import time
 import zipfile
@@ -11,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from connector import scanning
 from connector.errors import SaltbridgeError
 from connector.text import size as in_bytes
 from scripts.lib import evidence, foreign, stage
@@ -125,6 +127,21 @@ class Acts:
         self.timings["negotiation_ms"] = round(took * 1000, 1)
         for battery in (FIRST, SECOND):
             await self._pull(self.recycler, "dismantling", battery, again=battery != FIRST)
+        await self._scan(THIRD)
+
+    async def _scan(self, battery: str) -> None:
+        """All that the recycler has is a picture of the label: it leads to the maker, and under the same agreement to the data."""
+        made = await self.maker.call("get", f"/passports/{battery}/label")
+        link = await asyncio.to_thread(scanning.read_code, base64.b64decode(made["png"]))
+        begun = time.perf_counter()
+        pulled = await self.recycler.call("post", "/pull", {"link": link, "view": "dismantling"})
+        self.timings["pull_scanned_ms"] = _ms(begun)
+        self._must((pulled["peer"], pulled["battery"]) == ("maker", battery), f"the label of {battery} led to {pulled['battery']}")
+        self._must(pulled["reused"]["agreement"], "the scanned label needed a second agreement")
+        self.tell.under(
+            f"scanned the label of {battery} (QR {made['version']}-{made['error']})",
+            f"{pulled['elements']} elements · led to {pulled['peer']}",
+        )
 
     async def oem_pulls(self) -> None:
         """A wider view of one battery, for the maker's customer."""

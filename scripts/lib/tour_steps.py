@@ -9,7 +9,7 @@ UNTIL = "2027-12-31"  # as shown; the run uses the end of next year
 DEMO = "scripts/demo"
 # Of the demo: not every node, offer, step and row, so that a page holds it.
 DEMO_LINES = (
-    r"^$|^\$|^Saltbridge|^\d|^Leak|^     (maker  |VIEW|dismantling|DATASET|REQUESTED|pulled|known|a path|the same pull|the token"
+    r"^$|^\$|^Saltbridge|^\d|^Leak|^     (maker  |VIEW|dismantling|DATASET|REQUESTED|pulled|scanned|known|a path|the same pull|the token"
     r"|WHO|recycler +(dism\S+ of|mat)|oem +sup|stranger +dis)"
 )
 MAKER, RECYCLER = "saltbridge --home tour/maker", "saltbridge --home tour/recycler"
