@@ -252,7 +252,7 @@ def _second_model(files: dict[str, bytes]) -> None:
     _renamed(files, "EV-73")
     handover = json.loads(files["parts/handover.json"])
     for entry in handover["Documents"]:
-        if entry["DocumentIds"][0]["DocumentIdentifier"] in ("HC-DM-7204", "HC-DD-0725"):
+        if entry["DocumentIds"][0]["DocumentIdentifier"] in ("HC-DM-7204", "HC-DC-7230"):
             entry["DocumentVersions"][0]["DigitalFiles"][0]["value"] = ELSEWHERE + f"?of={entry['DocumentIds'][0]['DocumentIdentifier']}"
     files["parts/handover.json"] = json.dumps(handover).encode()
 
