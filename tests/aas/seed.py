@@ -1,9 +1,9 @@
 """What the official engine wants to find: two shells, a thumbnail, an attachment, and one of every kind of submodel element.
 
 Battery data alone does not have that.  It is written through the operator's own AAS API, as any operator could, and lies beside
-passports.  Elements stand inside a collection: the engine reads the list forms of `$metadata` as if they were whole elements.
-Properties stand in a list, a statement and an annotation, where the engine does not take `$value` from: it calls the bare value that
-Part 2 v3.1 (PropertyValue) has there no JSON; `test_repository` covers what it leaves out.
+passports.  Elements stand inside a collection: the engine reads the list forms of `$metadata` as if they were whole elements.  The one
+Property that it takes has no value yet: it calls the bare value that Part 2 v3.1 (PropertyValue) has for `$value` no JSON, so
+properties with a value stand in a list, a statement and an annotation, where it does not look, and `test_repository` asks for those.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ HELLO = [{"language": "de", "text": "Guten Tag"}, {"language": "en", "text": "He
 STAMP = base64.b64encode(b"stamped").decode()
 
 EVERYTHING = [
+    element("Property", "Later", valueType="xs:date"),
     element("MultiLanguageProperty", "Greeting", semanticId=meaning("greeting"), value=HELLO),
     element("Range", "Force", valueType="xs:double", min="1.50", max="12.75"),
     element("Blob", "Stamp", contentType="application/octet-stream", value=STAMP),
