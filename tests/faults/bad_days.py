@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from .gate import Fault, Unanswered, Visit
+from .gate import Fault, Visit
 
 LATE = 0.4  # seconds that something late comes after what it is late for
 DELAY = 0.5  # seconds, well within a sender's patience
@@ -215,13 +215,21 @@ LASTING: dict[str, tuple[str, ...]] = {
     "404-for-good": ("404",) * 4,
     "409-for-good": ("409",) * 8,
 }
+# The same, and then the sender's last word meets these.
+LAST_WORDS: dict[str, tuple[str, ...]] = {
+    "refused-and-the-last-word-lost": ("lost", "503"),
+    "refused-and-the-last-word-unheard": ("cut-answer", "reset"),
+}
 _OFTEN = {"refuse": says(400, REFUSED), "forbid": says(403)}
+LASTING |= dict.fromkeys(LAST_WORDS, ("refuse",))
 PATHS: dict[str, tuple[str, ...]] = {**{name: (name,) for name in FAULTS}, **CHAINS, **LASTING}
 
 
 def faults(path: str) -> list[Fault]:
     """What the arrivals of one message meet, by the name of the path."""
-    return [Fault(name, FAULTS.get(name) or _OFTEN[name]) for name in PATHS[path]]
+    return [Fault(name, FAULTS.get(name) or _OFTEN[name]) for name in PATHS.get(path, ())]
 
 
-__all__ = ["CHAINS", "FAULTS", "LASTING", "PATHS", "Unanswered", "faults"]
+def last_words(path: str) -> list[Fault]:
+    """What the termination meets that says that the message was refused."""
+    return [Fault(name, FAULTS[name]) for name in LAST_WORDS.get(path, ())]

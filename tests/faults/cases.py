@@ -19,7 +19,7 @@ from typing import Any
 from connector.protocol.negotiation import Message as N
 from connector.protocol.transfer import Message as T
 
-from .bad_days import FAULTS, LASTING, PATHS, faults
+from .bad_days import FAULTS, LASTING, PATHS, faults, last_words
 from .gate import OTHER, Fault, Watch
 from .node import FAILURES, RECEIVERS_MOMENTS, SENDERS_MOMENTS
 from .processes import PATIENCE, Down, Node, Pair, Refused, part
@@ -49,6 +49,7 @@ SOMETIMES = (
     "a peer's state was read",
     "a transfer request proved that FINALIZED arrived",
     "a conversation ended on both sides because a message was refused for good",
+    "a last word that was lost was said again",
     "answered nothing, then delivered",
     "answered 401, then delivered",
     "answered 404, then delivered",
@@ -157,6 +158,8 @@ async def try_shared(case: Case, pair: Pair, tally: Tally, seed: int) -> None:
     if lasting:
         await _ended_everywhere(scene)
         tally.count("a conversation ended on both sides because a message was refused for good")
+        if watch.last_words != last_words(case.what):
+            tally.count("a last word that was lost was said again")
         return
     await judge(scene, row, said_once=case.family == "wire" and case.row != "retirement")
 
@@ -167,8 +170,7 @@ def _watched(case: Case, seed: int) -> tuple[Row, Watch]:
         row = chance.choice(list(ROWS.values()))
         return row, Watch(case.name, storm=_storm(chance))
     row = {**ROWS, **CROSSINGS}[case.row]
-    met = faults(case.what) if case.what in PATHS else []
-    return row, Watch(case.name, row.name, row.sender, row.occurrence, met)
+    return row, Watch(case.name, row.name, row.sender, row.occurrence, faults(case.what), last_words(case.what))
 
 
 def _storm(chance: random.Random) -> Callable[[Watch], Fault | None]:

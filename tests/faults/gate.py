@@ -77,6 +77,7 @@ class Watch:
     sender: str = ""
     occurrence: int = 1  # which of several of this kind, told apart by their @id
     faults: list[Fault] = field(default_factory=list)
+    last_words: list[Fault] = field(default_factory=list)  # what its sender's termination meets afterwards
     storm: Callable[[Watch], Fault | None] | None = None  # instead: anything may happen to anything
     armed: bool = False
     pids: set[str] = field(default_factory=set)
@@ -95,6 +96,8 @@ class Watch:
             return None
         if self.storm is not None:
             return self.storm(self)
+        if message.endswith(".TERMINATE") and sender == self.sender and self.last_words and not self.faults:
+            return self.last_words.pop(0)
         if (message, sender) != (self.target, self.sender):
             return None
         if id not in self.ids:

@@ -18,7 +18,7 @@ from .processes import Pair, running_pair
 
 SIDE_BY_SIDE = 24  # cases of the wire
 PAIRS = 4  # that have cases to themselves
-LONGEST = 90.0  # seconds for one case: it waits for several things, each at most PATIENCE long
+LONGEST = 180.0  # seconds for one case: it waits for several things, each some PATIENCE long
 EVERY = 3.0  # seconds between two looks at the audit chains while faults go on
 
 
@@ -33,6 +33,7 @@ class Run:
     server: PostgresServer | None = None
     told: Callable[[str, str], None] = lambda name, why: None  # after each try: name, why it failed
     wires: list[Wire] = field(default_factory=list)
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
     kept: list[Path] = field(default_factory=list)  # folders of pairs to which something happened that must not
 
     async def play(self, cases: Sequence[Case], *, pairs: int = PAIRS, numbers: Sequence[int] = ()) -> None:
@@ -52,7 +53,9 @@ class Run:
         """A pair in a folder of its own, which is removed unless it is to be kept."""
         folder = self.folder / f"{self.store}-{secrets.token_hex(3)}"
         urls = {side: self.server.url(await self.server.new_schema()) for side in ("consumer", "provider")} if self.server else {}
-        async with running_pair(folder, self.store, urls) as pair:
+        async with contextlib.AsyncExitStack() as stack:
+            async with self.starting:  # one after the other: a machine that is busy starting keeps running cases waiting
+                pair = await stack.enter_async_context(running_pair(folder, self.store, urls))
             self.wires.append(pair.wire)
             yield pair
         if folder not in self.kept:

@@ -32,7 +32,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "scripts" / "sample" / "EV-72"
 BATTERY = "EV-72.000017"
 PATIENCE = 30.0  # seconds for anything to come true
-CALL_WITHIN = 1.5  # seconds that a node waits for an answer of its peer ([outbound] timeout)
+READY_WITHIN = 120.0  # seconds for a process to have imported the product, on a machine that does other things as well
+CALL_WITHIN = 2.0  # seconds that a node waits for an answer of its peer ([outbound] timeout)
 LOOK = 0.04  # seconds between two looks
 
 
@@ -77,8 +78,11 @@ class Node:
         assert self.forker.stdin
         self.forker.stdin.write(b"start\n")
         await self.forker.stdin.drain()
-        async with asyncio.timeout(PATIENCE):
-            await self.running.wait()
+        async with asyncio.timeout(READY_WITHIN):
+            while not self.running.is_set():
+                assert self.forker.returncode is None, f"the forker of the {self.role} ended: {self.forker.returncode}"
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.running.wait(), 1.0)
             while self.running.is_set() and not await self._ready():
                 await asyncio.sleep(LOOK)
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from connector.exchange import answers
 from connector.protocol.negotiation import FINAL as N_FINAL
 from connector.protocol.negotiation import NEGOTIATION
 from connector.protocol.negotiation import Message as N
@@ -157,14 +158,18 @@ class Scene:
         return len(self.ids) == 2
 
     async def until(self, what: str, holds: Callable[[], Awaitable[Any]], patience: float = PATIENCE) -> Any:
-        """Wait until something holds; looks again when something is seen on the wire."""
+        """Wait until something holds; looks again when something is seen on the wire.
+
+        Whoever was disappointed n times waits twice as long as after n - 1, and that much longer has it time (liveness).
+        """
         loop = asyncio.get_running_loop()
-        until = loop.time() + patience
+        begun = loop.time()
         while True:
             if found := await holds():
                 return found
-            if loop.time() > until:
-                raise Stuck(f"not within {patience:.0f} s: {what}; {await self.stands()}")
+            bound = patience + answers.FIRST_RETRY * 2 ** len(self.watch.done)
+            if loop.time() - begun > bound:
+                raise Stuck(f"not within {bound:.0f} s: {what}; {await self.stands()}")
             await self.watch.wait(LOOK if self.exclusive else GLANCE)
             await asyncio.sleep(LOOK / 2)  # what was just answered is committed a moment later
 

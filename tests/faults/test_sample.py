@@ -14,7 +14,7 @@ from .cases import Tally, sample
 from .play import Run
 from .seed import VARIABLE, seed
 
-NUMBER = {"sqlite": 30, "postgres": 16}
+NUMBER = {"sqlite": 24, "postgres": 12}
 COMMITS = 2  # of those that a story makes, for each case of a commit
 
 
