@@ -302,7 +302,7 @@ async def _end(
     owner = replace(owner, status=status.value, changed=now, ended=now, why=why, successor=successor or owner.successor)
     owner = tx.put(owner)
     lives.tell(tx, owner, act, why=why)
-    tx.note(Note(event=f"passport.{status}", subject=owner.id, data={"why": why, "successor": owner.successor}))
+    tx.note(Note(event=f"passport.{status}", subject=owner.id, data={"successor": owner.successor}))  # no free text
     for asset in offered:
         await offers.take_off(tx, asset, asset.definitions)
     letters: list[str] = []
