@@ -69,6 +69,7 @@ class Balancer:
         self.backends = list(backends)
         self.seen: list[Seen] = []
         self._witness = witness
+        self._held: asyncio.Event | None = None  # set when what is held is lost
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -92,6 +93,16 @@ class Balancer:
         async with asyncio.timeout(seconds):
             while sum(backend.state == "ready" for backend in self.backends) < count:
                 await asyncio.sleep(LOOK_EVERY / 4)
+
+    def hold(self) -> None:
+        """From now on take requests and pass none on, as a network does that will lose them."""
+        self._held = asyncio.Event()
+
+    def lose(self) -> None:
+        """Lose what is held, and pass on again what comes."""
+        if self._held is not None:
+            self._held.set()
+        self._held = None
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -127,6 +138,9 @@ class Balancer:
         """Pass one request on and its answer back; whether the caller's connection can take another."""
         head = await reader.readuntil(b"\r\n\r\n")
         body = await reader.readexactly(_length(head))
+        if self._held is not None:
+            await self._held.wait()
+            return False
         at, method, path = time.time(), *head.split(b" ", 2)[:2]
         status, name, kept = 0, "", b""
         try:

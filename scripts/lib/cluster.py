@@ -24,7 +24,7 @@ from scripts.lib.cluster_nodes import Cluster, Process, Trouble
 from scripts.lib.cluster_proof import Proof, in_hand, proven
 from scripts.lib.telling import Teller
 
-HOLDS_WITHIN = 5.0  # seconds in which a process under load has a letter in its hands
+HOLDS, HOLDS_WITHIN = 2, 3.0  # letters that the process to be killed shall have in its hands, and seconds to wait for them
 OUTAGE = 2.0  # seconds between the primary's end and the promotion: what a cluster manager needs to be sure
 
 
@@ -115,6 +115,7 @@ def run(plan: Plan, folder: Path, tell: Teller) -> Proof:
 async def _run(plan: Plan, cluster: Cluster, database: cluster_database.Database, tell: Teller) -> Proof:
     begun = time.perf_counter()
     await cluster.balancer.start()
+    await cluster.gate.start()
     try:
         await asyncio.to_thread(_start, cluster)
         await cluster.balancer.until_ready(plan.processes)
@@ -137,6 +138,7 @@ async def _run(plan: Plan, cluster: Cluster, database: cluster_database.Database
         return proof
     finally:
         await cluster.balancer.stop()
+        await cluster.gate.stop()
 
 
 def _start(cluster: Cluster) -> None:
@@ -173,15 +175,19 @@ async def _faults(run: Run) -> None:
 
 
 async def _kill_with_work(run: Run, victim: Process) -> None:
-    """Kill a process at a moment at which it has letters in its hands, which one that is quick often has not."""
+    """Kill a process with letters in its hands that have not arrived: the network holds what is sent, and loses it."""
     writer, last = victim.writer, time.monotonic() + HOLDS_WITHIN
-    while True:
-        victim.freeze(True)
-        run.held = await in_hand(run.database.live_url, writer)
-        if run.held or time.monotonic() > last:
-            return await asyncio.to_thread(victim.kill)
-        victim.freeze(False)
-        await asyncio.sleep(0.02)
+    run.cluster.gate.hold()
+    try:
+        while True:
+            await asyncio.sleep(0.05)
+            victim.freeze(True)
+            run.held = await in_hand(run.database.live_url, writer)
+            if sum(run.held.values()) >= HOLDS or time.monotonic() > last:
+                return await asyncio.to_thread(victim.kill)
+            victim.freeze(False)
+    finally:
+        run.cluster.gate.lose()
 
 
 async def _progress(run: Run, part: float) -> None:

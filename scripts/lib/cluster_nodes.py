@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,12 +125,12 @@ class Process:
 
 @dataclass(slots=True)
 class Cluster:
-    """The maker's processes, what stands in front of them, and the recycler."""
+    """The maker's processes and the recycler, and what stands in front of each side."""
 
     makers: list[Process]
     consumer: Process
     balancer: Balancer
-    maker: dict[str, Any] = field(default_factory=dict)  # its card
+    gate: Balancer  # in front of the consumer
     dataset: str = ""
 
     @property
@@ -145,7 +145,11 @@ def made(folder: Path, url: str, count: int) -> Cluster:
     address = f"http://localhost:{front}"
     make(home, name="maker", port=free_port(), operator_port=free_port(), public_url=address, allow_private=LOOPBACK, profile="demo")
     ports = free_port(), free_port()
-    make(consumer, name="recycler", port=ports[0], operator_port=ports[1], allow_private=LOOPBACK, profile="demo")
+    gate = free_port()
+    make(
+        consumer, name="recycler", port=ports[0], operator_port=ports[1], public_url=f"http://localhost:{gate}", allow_private=LOOPBACK,
+        profile="demo",
+    )  # fmt: skip
     (home / "saltbridge.db").unlink()  # the operator's data is in PostgreSQL
     makers = []
     for number in range(1, count + 1):
@@ -154,7 +158,8 @@ def made(folder: Path, url: str, count: int) -> Cluster:
             "STORE__URL": url, "DATASPACE__LISTEN": f"127.0.0.1:{port}", "OPERATOR__LISTEN": f"127.0.0.1:{operator_port}",
         }  # fmt: skip
         makers.append(Process(f"maker-{number}", home, port, operator_port, settings))
-    return Cluster(makers, Process("recycler", consumer, *ports, {}), Balancer(front, [each.backend for each in makers]))
+    recycler = Process("recycler", consumer, *ports, {})
+    return Cluster(makers, recycler, Balancer(front, [each.backend for each in makers]), Balancer(gate, [recycler.backend]))
 
 
 def introduce(cluster: Cluster) -> None:

@@ -30,6 +30,8 @@ Records = Mapping[str, dict[str, dict[str, Any]]]  # kind -> id -> record
 # The end of a path a message is posted to -> how a timeline calls it.
 _BY_PATH = {
     ("negotiations", "request"): "ContractRequestMessage",
+    ("negotiations", "agreement"): "ContractAgreementMessage",
+    ("negotiations", "events"): "ContractNegotiationEventMessage:FINALIZED",
     ("negotiations", "agreement", "verification"): "ContractAgreementVerificationMessage",
     ("transfers", "request"): "TransferRequestMessage",
     ("transfers", "start"): "TransferStartMessage",
@@ -114,7 +116,8 @@ async def proven(run: Run) -> Proof:
         Claim("negotiations finalized, once on each side", len(pairs), _negotiations(ours, maker)),
         Claim("exactly one agreement each, the same", len(ours["agreement"]), _agreements(ours, maker)),
         Claim("transfers completed on both sides", len(ours["transfer"]), _transfers(ours, maker)),
-        _acknowledged(run.cluster.balancer.seen, maker),
+        _acknowledged(run.cluster.balancer.seen, maker, "every 2xx to the consumer is in the promoted database"),
+        _acknowledged(run.cluster.gate.seen, ours, "every 2xx to the provider is in the consumer's"),
         _answered(ours, maker, "what the consumer was acknowledged stands at the provider"),
         _answered(maker, ours, "what the provider was acknowledged stands at the consumer"),
         _pulled([deal.pulled for deal in run.load.deals], audit),
@@ -209,9 +212,9 @@ def _transfers(ours: Records, maker: Records) -> list[str]:
 # --- what was answered ---------------------------------------------------------------------------
 
 
-def _acknowledged(seen: Iterable[Seen], maker: Records) -> Claim:
-    """Every 2xx that the balancer passed to a peer: the message is in the timeline of its process, in the promoted database."""
-    heard = Counter((each["process"], each["message"]) for each in maker["step"].values() if each["direction"] == "in")
+def _acknowledged(seen: Iterable[Seen], receivers: Records, claim: str) -> Claim:
+    """Every 2xx that was passed to a peer: the message is in the timeline of its process, where the receivers keep it."""
+    heard = Counter((each["process"], each["message"]) for each in receivers["step"].values() if each["direction"] == "in")
     wrong, count = [], 0
     for each in seen:
         if each.method != "POST" or not 200 <= each.status < 300:
@@ -222,11 +225,11 @@ def _acknowledged(seen: Iterable[Seen], maker: Records) -> Claim:
         count += 1
         if not heard[pid, what]:
             wrong.append(f"{each.path} was answered {each.status} by {each.backend}")
-    return Claim("every 2xx to a peer is in the promoted database", count, wrong)
+    return Claim(claim, count, wrong)
 
 
 def _message(seen: Seen) -> tuple[str, str]:
-    """Which message was posted, and the provider's pid; ('', '') for what changes no conversation."""
+    """Which message was posted, and the receiver's pid; ('', '') for what changes no conversation."""
     steps = seen.path.split("?")[0].strip("/").split("/")[2:]
     if steps[:1] not in (["negotiations"], ["transfers"]):
         return "", ""

@@ -34,7 +34,9 @@ def test_nothing_acknowledged_is_lost_when_a_process_and_then_the_primary_die_un
     assert told["holds"] and told["same"] == told["negotiations"] == COUNT
     assert {claim["what"] for claim in told["claims"] if claim["wrong"]} == set()
     seen = {claim["what"]: claim["count"] for claim in told["claims"]}
-    assert seen["every 2xx to a peer is in the promoted database"] >= 4 * COUNT  # request, verification, transfer, completion
+    assert seen["every 2xx to the consumer is in the promoted database"] >= 4 * COUNT  # request, verification, transfer, completion
+    assert seen["every 2xx to the provider is in the consumer's"] >= 3 * COUNT  # agreement, finalized, start
+    assert seen["letters of the killed process taken over"] >= 1
     assert seen["every pull that was answered is in an audit chain"] == COUNT
     assert seen["503 while the database was away, with Retry-After"] > 0
     assert [process["lives"] for process in told["processes"]] == [1, 2, 1]
@@ -78,7 +80,7 @@ def broken(ours: Any, theirs: Any) -> list[str]:
     seen = [Seen(0.0, 0.0, "POST", "/dsp/2025-1/negotiations/p/agreement/verification", 200, "maker-1")]
     return [
         *cluster_proof._negotiations(ours, theirs), *cluster_proof._agreements(ours, theirs), *cluster_proof._transfers(ours, theirs),
-        *answered, *cluster_proof._acknowledged(seen, theirs).wrong,
+        *answered, *cluster_proof._acknowledged(seen, theirs, "z").wrong,
     ]  # fmt: skip
 
 
