@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import complete, table
-from .client import Client
+from .client import Client, part
 from .table import Column
 
 COLUMNS = (
@@ -29,12 +29,17 @@ PIPED = (
 def catalog(
     peer: Annotated[str, typer.Argument(help="A peer by name or id.", autocompletion=complete.peers)],
     dataset: Annotated[str, typer.Argument(help="One dataset: a view's name or an id.")] = "",
+    form: Annotated[str, typer.Option("--as", help="turtle or json-ld: the whole catalog as RDF.")] = "",
     json: table.Json = False,
 ) -> None:
     """Read what a peer offers: contents, terms in plain words, and whether you could accept them.
 
     Example: saltbridge catalog maker
     """
+    if form:
+        content, _ = Client.from_home().download(f"/peers/{part(peer)}/catalog", as_=form)
+        table.say(content.decode().rstrip())
+        return
     shown = Client.from_home().post("/catalog", {"peer": peer, "dataset": dataset})
     if json:
         table.print_json(shown)

@@ -47,6 +47,7 @@ COMMANDS: dict[str, Entry] = {
     "pull": Entry("connector.cli.pull:pull", "Get a battery's granted data: contract, transfer, files."),
     "qr": Entry("connector.cli.qr:qr", "Make the label of a battery: a QR code as SVG or PNG."),
     "lookup": Entry("connector.cli.lookup:lookup", "Find a battery at a peer by any identifier."),
+    "query": Entry("connector.cli.query:query", "Ask your batteries or a peer's catalog in SPARQL."),
     "registry": Entry("connector.cli.registry:app", "See what others find of your batteries, and by which ids."),
     "backup": Entry("connector.cli.backup:backup", "Write a backup while the node serves."),
     "restore": Entry("connector.cli.backup:restore", "Put a node back as it was in a backup."),

@@ -23,6 +23,8 @@ class Form(StrEnum):
     aas_json = "aas-json"
     aasx = "aasx"
     folder = "folder"
+    turtle = "turtle"
+    json_ld = "json-ld"
 
 
 Out = Annotated[Path | None, typer.Option("--out", "-o", help="Write to this file; text goes to the screen without it.")]
@@ -42,7 +44,7 @@ def template(
 
 def export(
     name: Annotated[str, typer.Argument(help="A battery, or a model with all its batteries.", autocompletion=complete.batteries)],
-    form: Annotated[Form, typer.Option("--as", help="How: CSV, $value JSON, AAS JSON, AASX, or a folder (zip).")] = Form.value,
+    form: Annotated[Form, typer.Option("--as", help="How: CSV, $value JSON, AAS JSON, AASX, a folder (zip), or RDF.")] = Form.value,
     view: Annotated[str, typer.Option("--view", help="Only what this view grants.", autocompletion=complete.views)] = "",
     only: Annotated[str, typer.Option("--part", help="One part of a CSV; all of them make a zip.")] = "",
     out: Out = None,

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from connector.errors import Clash, Hidden, Malformed
 from connector.exchange import release
-from connector.operate import environments, names, views
+from connector.operate import environments, graphs, names, views
 from connector.operate.all_of import all_of
 from connector.operate.reading import reading
 from connector.ports import Transaction, World
@@ -27,8 +27,9 @@ from submodels.sheet_form import guarded, template, write_sheet
 from submodels.table import PARTS, tree
 from submodels.value import Tree, read_json, write_json
 
-FORMS = ("csv", "value", "aas-json", "aasx", "folder")
+FORMS = ("csv", "value", "aas-json", "aasx", "folder", *graphs.MEDIA_TYPES)
 MOST = 20_000  # batteries of one export
+_ENDINGS = {"turtle": "ttl", "json-ld": "jsonld"}
 CSV, JSON, ZIP = "text/csv", "application/json", "application/zip"
 
 _Said = tuple[str, Mapping[str, Tree]]  # serial number ("" for the model) and parts
@@ -81,6 +82,8 @@ async def export(world: World, name: str, form: str, *, view: str = "", part: st
     if form in ("aas-json", "aasx"):
         content = await environments.written(world, meant.batteries, grant, packed=form == "aasx")
         return File(content, environments.AASX, f"{meant.name}.aasx") if form == "aasx" else File(content, JSON, f"{meant.name}.json")
+    if form in graphs.MEDIA_TYPES:
+        return File(await graphs.passports(world, meant.batteries, form, grant), graphs.MEDIA_TYPES[form], f"{meant.name}.{_ENDINGS[form]}")
     if grant is None:
         said, documents = await _own(world, meant)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.operate.transfers import VERBS
 
-from . import backup, contracts, passports, peers, policies, received, registry, views
+from . import backup, contracts, exchanging, passports, peers, policies, received, registry, views
 from .bodies import BASE
 from .row import ARRAY, OBJECT, Row
 
@@ -130,6 +130,8 @@ ROWS = (
     Row("DELETE", f"{BASE}/registry/asset-ids/{{battery}}/{{name}}", "Take an asset id away", {200: OBJECT}, query=("value",)),
     Row("PUT", f"{BASE}/registry/rules/{{name}}", "Say who may read asset ids of a name", {200: OBJECT}, registry.RuleBody),
     Row("POST", f"{BASE}/lookup", "Find a battery at peers by any identifier", {200: OBJECT}, registry.LookupBody),
+    Row("GET", f"{BASE}/peers/{{name}}/catalog", "What a peer offers us, as RDF", {200: None}, query=("as",)),
+    Row("POST", f"{BASE}/query", "Ask our batteries or a peer's catalog in SPARQL", {200: OBJECT}, exchanging.QueryBody),
     # evidence
     Row("GET", f"{BASE}/audit", "The audit chain", {200: ARRAY}, query=("after", "limit", "last", "writer")),
     Row("GET", f"{BASE}/audit/verify", "Whether the chain holds", {200: OBJECT}),
