@@ -1,7 +1,7 @@
 """The connections of a listener: how many there may be, how long one may be slow, and what is said to what is no HTTP.
 
     head       a request's head has to be complete, and an idle connection is closed, `IDLE` seconds after the last answer
-    body       `doorway.read_body` gives it a minute
+    body       `doorway.read_body` gives it a minute; what is left of it after the answer is read for `LINGER` seconds
     answer     who takes nothing of it for `STUCK` seconds loses the connection
     number     beyond `[limits] connections` the one that has waited longest without a request makes room; is every one of them
                in the middle of a request, the newcomer is told to come back (503)
@@ -24,6 +24,7 @@ from connector import log
 
 IDLE = 75.0  # seconds; proxies that keep connections let go of them after sixty, and have to be the first
 STUCK = 60.0  # seconds
+LINGER = 2.0  # seconds that the rest of a body is read after its answer, so that the answer is not lost
 BACKLOG = 1024  # connections that the system keeps until they are accepted
 AT_ONCE = 32  # of these accepted before anybody else's request moves on
 RIPE = 5.0  # seconds without a request, after which a connection may have to make room
@@ -36,7 +37,10 @@ class Connection(web.RequestHandler):
     """One connection."""
 
     def __init__(self, house: Connections, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(server, loop=loop, access_log=None, keepalive_timeout=IDLE)  # type: ignore[arg-type]
+        # Encoded bodies are refused (415): left to itself the parser inflates them all the same, a bomb for seconds.
+        super().__init__(
+            server, loop=loop, access_log=None, keepalive_timeout=IDLE, lingering_time=LINGER, auto_decompress=False  # type: ignore[arg-type]
+        )  # fmt: skip
         self._house = house
         self._heard = loop.time()
         self._turned_away = False
