@@ -121,6 +121,10 @@ def _names_grant(agreement: Agreement) -> bool:
 
 async def _bound(world: World, about: str, agreement: Agreement) -> AttributeGrant:
     """Target, constraint and stored grant must name one digest."""
+    key = ("bound", agreement.id, agreement.version)  # nothing but the agreement decides it
+    kept: AttributeGrant | None = world.views.get(key)
+    if kept is not None:
+        return kept
     try:
         grant = parse_grant(agreement.grant)
         constraint = grant_digest_of(parse_policy(agreement.policy))
@@ -131,7 +135,8 @@ async def _bound(world: World, about: str, agreement: Agreement) -> AttributeGra
     if not fits:
         broken = refusal(world, about, agreement.peer, "grant", "grant.mismatch", "Target, constraint and grant of the agreement differ.")
         await _deny(world, broken, "Negotiate a new agreement.")
-    return grant
+    held: AttributeGrant = world.views.hold(key, grant)
+    return held
 
 
 async def _still_allowed(world: World, about: str, agreement: Agreement, grant: str, now: datetime) -> None:

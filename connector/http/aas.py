@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from connector.errors import Hidden, Malformed, Refused
-from connector.exchange import packing, registry, repository
+from connector.exchange import packing, registry, repository, twins
 from connector.exchange.parcel import Parcel
 from connector.exchange.registry import Sight
 from connector.exchange.repository import Leaf, Look, Wish
@@ -54,8 +54,9 @@ _PROFILES = (
 async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
     """Answer a caller of the dataspace listener; `steps` begin with `aas`."""
     rest = based(steps)
-    who = await registry.sight(world, request.headers.get("Authorization", ""))
-    request[VISIT].peer = who.caller.participant if who.caller else ""
+    token = request.headers.get("Authorization", "")
+    who = await (registry.sight(world, token) if rest[1:2] and rest[1] in NOUNS else twins.sight(world, token))
+    request[VISIT].peer = who.permit.agreement.peer if who.permit else who.caller.participant if who.caller else ""
     try:
         async with in_turn(request, request[VISIT].peer):
             return await shown(world, who, request, rest)
