@@ -37,6 +37,7 @@ class Backend:
     state: str = "down"  # down | alive | ready
     busy: int = 0
     answered: int = 0
+    turn: int = 0  # when it was given its last request, counted in requests
     idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
 
 
@@ -69,6 +70,7 @@ class Balancer:
         self.backends = list(backends)
         self.seen: list[Seen] = []
         self._witness = witness
+        self._turns = 0
         self._held: asyncio.Event | None = None  # set when what is held is lost
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -118,9 +120,9 @@ class Balancer:
             await asyncio.sleep(LOOK_EVERY)
 
     def _in_order(self) -> list[Backend]:
-        """Those to try: ready before alive before down, among equals who has the least to do."""
+        """Those to try: ready before alive before down, who has the least to do, whose turn it is."""
         rank = {"ready": 0, "alive": 1, "down": 2}
-        return sorted(self.backends, key=lambda each: (rank[each.state], each.busy, each.answered))
+        return sorted(self.backends, key=lambda each: (rank[each.state], each.busy, each.turn))
 
     # --- requests
 
@@ -161,6 +163,8 @@ class Balancer:
     async def _answered(self, request: bytes, writer: asyncio.StreamWriter, *, head_only: bool) -> tuple[int, str, bytes, bool]:
         for backend in self._in_order():
             backend.busy += 1
+            self._turns += 1
+            backend.turn = self._turns
             try:
                 with contextlib.suppress(OSError):
                     return await self._by(backend, request, writer, head_only=head_only)
