@@ -302,18 +302,14 @@ async def model(world: World, id: str, permit: Permit | None = None, *, operator
         stored = await tx.get(Model, id)
         if stored is None or not (operator or stored.status in ANSWERED):
             raise Hidden("No such model here.")
-        release = _of_model(world, id, permit, operator)
+        release = public_release(id, world.clock.now().date())
+        if operator:
+            release = Release(battery=id, grant=EVERYTHING, receiver=world.me.id, operator=True)
+        elif permit is not None:
+            release = Release(id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
         key = ("model", id, stored.version, release.grant.digest, operator, release.day)
         kept: Redacted | None = world.views.get(key)
         return kept or world.views.hold(key, select(await _model_passport(tx, stored, operator), release))
-
-
-def _of_model(world: World, id: str, permit: Permit | None, operator: bool) -> Release:
-    if operator:
-        return Release(battery=id, grant=EVERYTHING, receiver=world.me.id, operator=True)
-    if permit is None:
-        return public_release(id, world.clock.now().date())
-    return Release(id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
 
 
 async def _model_passport(tx: Transaction, model: Model, operator: bool) -> Passport:
