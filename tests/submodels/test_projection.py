@@ -43,7 +43,10 @@ def test_each_kind_has_its_value_form_with_its_number_tokens(path: str) -> None:
     assert write_json(projection.value(at(path))).decode() == VALUES[path]
 
 
-@pytest.mark.parametrize(("path", "why"), [("Press", "no value form"), ("Pressing", "no value form"), ("Manual", "has no value"), ("Later", "has no value")])
+NONE, EMPTY = "no value form", "has no value"
+
+
+@pytest.mark.parametrize(("path", "why"), [("Press", NONE), ("Pressing", NONE), ("Manual", EMPTY), ("Later", EMPTY)])
 def test_what_has_no_value_says_so_and_disappears_from_what_holds_it(path: str, why: str) -> None:
     with pytest.raises(Invalid, match=why):
         projection.value(at(path))
