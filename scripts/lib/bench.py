@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from scripts.lib.bench_pair import ROOT, Stores, Trouble, two_cores
-from scripts.lib.figures import STORES, groups
+from scripts.lib.figures import STORES, Group, groups
 from scripts.lib.figures.figure import QUICK, Figure, Plan
 
 BEGIN, END = "<!-- bench:begin -->\n", "<!-- bench:end -->"
@@ -65,8 +65,19 @@ def _measured(only: Sequence[str], plan: Plan, store: str) -> Iterator[Figure]:
             if stores is None:
                 continue
             for group in chosen:
-                wanted = (each for each in group.measure(plan, stores) if not only or each.name in only)
-                yield from wanted if name == "sqlite" else (replace(each, name=f"{each.name}@{name}") for each in wanted)
+                for each in _until(group, [known for known in group.names if not only or known in only], plan, stores):
+                    yield each if name == "sqlite" else replace(each, name=f"{each.name}@{name}")
+
+
+def _until(group: Group, wanted: list[str], plan: Plan, stores: Stores) -> Iterator[Figure]:
+    """The wanted figures of a group; what it would measure after the last of them is not measured."""
+    with contextlib.closing(group.measure(plan, stores)) as measured:
+        for each in measured:
+            if each.name in wanted:
+                wanted.remove(each.name)
+                yield each
+            if not wanted:
+                return
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,13 @@ import pytest
 from connector.ports import SystemClock
 from connector.storage.sqlite import open_sqlite
 from scripts.lib import bench_seed
-from scripts.lib.bench import NAMES, table
+from scripts.lib.bench import NAMES, _until, table
 from scripts.lib.bench_driver import _wider
 from scripts.lib.bench_http import Reply
 from scripts.lib.bench_pair import Trouble, check_logs, workplace
 from scripts.lib.bench_seed import next_link
-from scripts.lib.figures import groups
-from scripts.lib.figures.figure import Plan, figure
+from scripts.lib.figures import Group, groups
+from scripts.lib.figures.figure import Figure, Plan, figure
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -59,6 +60,22 @@ def test_every_promised_figure_is_there_from_at_least_five_runs_and_two_thousand
 def test_no_two_modules_make_a_figure_of_one_name() -> None:
     with pytest.raises(ValueError, match="two figures of one name"):
         groups(("start", "start"))
+
+
+def test_what_comes_after_the_last_wanted_figure_is_not_measured() -> None:
+    told: list[str] = []
+
+    def measure(_: Plan, __: object) -> Generator[Figure, None, None]:
+        try:
+            for name in ("first", "second", "third"):
+                told.append(name)
+                yield figure(name, "s", [1.0], "so")
+        finally:
+            told.append("put away")
+
+    group = Group(("first", "second", "third"), measure, ("sqlite",))
+    assert [each.name for each in _until(group, ["second"], Plan(), lambda _: "")] == ["second"]
+    assert told == ["first", "second", "put away"]
 
 
 def test_a_table_has_a_row_for_each_figure() -> None:

@@ -7,14 +7,14 @@ its own beside the two stores are made once where it says `STORES = ("postgres",
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from scripts.lib.bench_pair import Stores
 
 from .figure import Figure, Plan
 
-MODULES = ("start", "alone", "crowd", "six", "memory", "pulls", "values", "imports", "lookups", "pages", "processes")
+MODULES = ("start", "alone", "crowd", "pulls", "values", "imports", "lookups", "pages", "processes")
 STORES = ("sqlite", "postgres")
 
 
@@ -23,7 +23,7 @@ class Group:
     """What is measured together."""
 
     names: tuple[str, ...]
-    measure: Callable[[Plan, Stores], Iterator[Figure]]
+    measure: Callable[[Plan, Stores], Generator[Figure, None, None]]
     stores: tuple[str, ...]
 
 
