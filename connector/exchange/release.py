@@ -293,8 +293,7 @@ async def _operators(world: World, name: str, at: datetime | Version | None = No
 async def model(world: World, id: str, permit: Permit | None = None, *, operator: bool = False) -> Redacted:
     """What all batteries of a model share, as the public, an agreement over the model or the operator may see it; Hidden otherwise.
 
-    Handover entries and documents are the operator's only: whose they are is decided beside a battery's own values, so they
-    are given out with a battery.
+    Handover entries and documents are the operator's alone here: whose they are is decided beside a battery's own values.
     """
     if permit is not None and permit.scope != f"model.{id}":
         raise Hidden("No such model under this agreement.", "Ask for one that its dataset covers.")
