@@ -10,6 +10,7 @@ A shell is a battery (Instance) or a model (Type); a submodel is a part of one. 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -290,6 +291,7 @@ async def _batteries(world: World, who: Sight, model: str, after: str) -> AsyncI
             return
         for each in page:
             yield each.id
+            await asyncio.sleep(0)  # the turn of others: a battery takes some milliseconds
         after = page[-1].id
 
 

@@ -36,6 +36,7 @@ from .registry import shown as registry_shown
 from .turns import in_turn
 
 VERSIONS = ("v3.1", "v3.0")
+PAGE = 100  # whole shells or submodels of one answer at most; of elements, paths and references to submodels more
 _FORMS = ("$metadata", "$value", "$reference", "$path")
 # What Part 2 knows besides, and is not served here.
 _ELSEWHERE = ("packages", "concept-descriptions", "query", "bulk", "aas", "submodel")
@@ -108,7 +109,7 @@ async def _shells(world: World, who: Sight, request: web.Request, rest: Sequence
     match rest:
         case [] | ["$reference"]:
             wish = Wish(id_short=_id_short(request), links=_asset_ids(request, world))
-            return await repository.shells(world, who, wish, _leaf(request), Look(rest[0][1:] if rest else ""))
+            return await repository.shells(world, who, wish, _leaf(request, PAGE), Look(rest[0][1:] if rest else ""))
         case [id]:
             return await repository.shell(world, who, decoded(id), "")
         case [id, ("$reference" | "asset-information") as form]:
@@ -135,7 +136,8 @@ async def _submodels(world: World, who: Sight, request: web.Request, rest: Seque
 
 async def _page(world: World, who: Sight, request: web.Request, form: str) -> Parcel:
     wish = Wish(id_short=_id_short(request), semantic=_semantic_id(request, world))
-    return await repository.submodels(world, who, wish, _leaf(request), _look(request, form))
+    leaf = _leaf(request, *(() if form == "$path" else (PAGE,)))
+    return await repository.submodels(world, who, wish, leaf, _look(request, form))
 
 
 async def _submodel(world: World, who: Sight, request: web.Request, id: str, rest: Sequence[str], within: str) -> Parcel:
@@ -190,8 +192,9 @@ def _one_of(request: web.Request, name: str, values: tuple[str, ...], default: s
     return given[0]
 
 
-def _leaf(request: web.Request) -> Leaf:
-    return Leaf(**paging(request))
+def _leaf(request: web.Request, most: int = 1000) -> Leaf:
+    leaf = Leaf(**paging(request))
+    return Leaf(min(leaf.limit, most), leaf.cursor)
 
 
 def _id_short(request: web.Request) -> str:
