@@ -301,11 +301,9 @@ async def model(world: World, id: str, permit: Permit | None = None, *, operator
         stored = await tx.get(Model, id)
         if stored is None or not (operator or stored.status in ANSWERED):
             raise Hidden("No such model here.")
-        release = public_release(id, world.clock.now().date())
-        if operator:
-            release = Release(battery=id, grant=EVERYTHING, receiver=world.me.id, operator=True)
-        elif permit is not None:
-            release = Release(id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
+        theirs = permit and Release(id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
+        held = theirs or public_release(id, world.clock.now().date())
+        release = Release(id, EVERYTHING, world.me.id, operator=True) if operator else held
         key = ("model", id, stored.version, release.grant.digest, operator, release.day)
         kept: Redacted | None = world.views.get(key)
         return kept or world.views.hold(key, select(await _model_passport(tx, stored, operator), release))
