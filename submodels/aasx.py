@@ -45,7 +45,8 @@ def read_aasx(data: bytes) -> Batch:
             _join(env, _environment(files[spec], spec))
     if not env:
         raise Invalid("package", "holds no AAS environment", "an AASX names it by the relationships aasx-origin and aas-spec")
-    return environment_to_batch(env, {name: content for name, content in files.items() if name not in plumbing})
+    # names of parts are percent-encoded (OPC, ECMA-376-2 clause 6.2.2), those of files are not
+    return environment_to_batch(env, {unquote(name): content for name, content in files.items() if name not in plumbing})
 
 
 def _related(files: Mapping[str, bytes], source: str, kind: str) -> Iterator[str]:

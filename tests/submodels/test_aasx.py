@@ -11,9 +11,10 @@ import pytest
 
 from scripts.lib.sample import folder, package, passport
 from submodels.aas import environment_to_batch
-from submodels.aasx import open_zip, read_aasx, write_aasx
+from submodels.aasx import open_zip, pack, read_aasx, write_aasx
 from submodels.errors import Invalid
 from submodels.folder import read_folder
+from submodels.value import Tree
 
 TEMPLATES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "idta-02035" / "templates"
 OFFICIAL = sorted(TEMPLATES.glob("*.aasx"))
@@ -81,6 +82,43 @@ def test_a_package_may_hold_its_environment_as_json_too() -> None:
     env = passport_to_environment(passport(BATCH, "000018"), under="/aasx/documents/")
     data = repacked({SPEC: None, "aasx/xml/passport.aas.json": env, "aasx/_rels/aasx-origin.rels": text})
     assert read_aasx(data).layers[0].tree == read_aasx(PACKAGE).layers[0].tree
+
+
+def test_what_is_packed_as_json_a_strangers_library_reads_too(tmp_path: Path) -> None:
+    from basyx.aas import adapter, model
+
+    from submodels.environment import environment
+
+    whole = passport(BATCH, "000018")
+    contents = {each.filename: each.content for each in BATCH.documents}
+    files = {f"EV 72/{each.filename}": (each.media_type, contents[each.filename]) for each in whole.documents}
+    target = tmp_path / "ev.aasx"
+    target.write_bytes(pack(environment(whole, under="/aasx/documents/EV%2072/"), files))
+    assert passport(read_aasx(target.read_bytes()), "000018").parts == whole.parts
+    objects: model.DictIdentifiableStore[model.Identifiable] = model.DictIdentifiableStore()
+    kept = adapter.aasx.DictSupplementaryFileContainer()
+    with adapter.aasx.AASXReader(target) as reader:
+        reader.read_into(objects, kept)
+    assert len([each for each in objects if isinstance(each, model.Submodel)]) == 8
+    assert len(list(kept)) == len(files)
+
+
+def test_a_file_keeps_its_name_through_a_package() -> None:
+    from dataclasses import replace
+
+    named = replace(BATCH, documents=tuple(replace(each, filename=f"über {each.filename}") for each in BATCH.documents))
+    layers = tuple(replace(each, tree=_renamed(each.tree)) for each in BATCH.layers)
+    batch = read_aasx(package(replace(named, layers=layers), "000018"))
+    assert {each.filename for each in batch.documents} == {f"über {each.filename}" for each in BATCH.documents}
+    assert not [each for each in batch.findings if "did not come along" in each.what]
+
+
+def _renamed(tree: Tree) -> Tree:
+    """The same with the new names of our own files."""
+    if isinstance(tree, dict):
+        own = tree.keys() == {"contentType", "value"} and ":" not in str(tree["value"])
+        return {key: f"über {value}" if own and key == "value" else _renamed(value) for key, value in tree.items()}
+    return [_renamed(each) for each in tree] if isinstance(tree, list) else tree
 
 
 def test_both_namespaces_are_read() -> None:
