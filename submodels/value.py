@@ -192,7 +192,13 @@ def normalise(part: str, found: Tree) -> tuple[Tree, tuple[Finding, ...]]:
     return result, tuple(findings)
 
 
+# SAMM gives a product image a note, and a File of IDTA 02035-4 has no place for one: kept beside the images, by their order.
+_IMAGES, _NOTES = ("GeneralInformation", "ProductImages"), "ProductImageNotes"
+
+
 def _moved(part: str, found: dict[str, Tree]) -> dict[str, Tree]:
+    if part == "technical":
+        found = _notes_apart(found)
     for (outer, old), (_, inner, new) in _MOVED.get(part, ()):
         below = found.get(outer)
         if isinstance(below, dict) and old in below and inner not in below:
@@ -201,12 +207,44 @@ def _moved(part: str, found: dict[str, Tree]) -> dict[str, Tree]:
     return found
 
 
+def _notes_apart(found: dict[str, Tree]) -> dict[str, Tree]:
+    outer, images = _IMAGES
+    general = found.get(outer)
+    listed = general.get(images) if isinstance(general, dict) else None
+    items = listed if isinstance(listed, list) else [listed]
+    notes: list[Tree] = [each.get("ImageNote") if isinstance(each, dict) else None for each in items]
+    if not isinstance(general, dict) or not any(notes):
+        return found
+    bare: list[Tree] = [
+        {key: value for key, value in each.items() if key != "ImageNote"} if isinstance(each, dict) else each for each in items
+    ]
+    return {**found, outer: {**general, images: bare, _NOTES: notes}}
+
+
+def _notes_back(found: Tree) -> Tree:
+    outer, images = _IMAGES
+    general = found.get(outer) if isinstance(found, dict) else None
+    notes = general.get(_NOTES) if isinstance(general, dict) else None
+    listed = general.get(images) if isinstance(general, dict) else None
+    if not isinstance(found, dict) or not isinstance(general, dict) or not isinstance(notes, list) or not isinstance(listed, list):
+        return found
+    if len(notes) != len(listed):  # one came or went since: nobody can say which note is whose
+        return found
+    joined: list[Tree] = [
+        {**each, "ImageNote": note} if note and isinstance(each, dict) else each for each, note in zip(listed, notes, strict=True)
+    ]
+    rest = {key: value for key, value in general.items() if key != _NOTES}
+    return {**found, outer: {**rest, images: joined}}
+
+
 def _into_idta(node: Node, value: Tree, where: str, findings: list[Finding]) -> Tree:
     element = node.element
     if element is not None and not element.container:
         return _LEAF.get(element.kind, _as_it_is)(value, where, findings)
     if element is not None and element.kind == LIST:
         items = value if isinstance(value, list) else [value]  # SAMM examples write a set of one as its value
+        if not isinstance(value, list):
+            findings.append(Finding(where, "is one value where a list of them belongs; read as a list of one", "write [ ... ]"))
         return [_into_idta(node.item, item, f"{where}/{number}", findings) if node.item else item for number, item in enumerate(items)]
     if not isinstance(value, dict):
         findings.append(Finding(where, "holds elements, not a value", "write { name: value }", "error"))
@@ -236,6 +274,8 @@ def _as_it_is(value: Tree, where: str, findings: list[Finding]) -> Tree:
 def _texts(value: Tree, where: str, findings: list[Finding]) -> Tree:
     """[{"de": "..."}] from that, from {"de": "..."} and from [{"language": "de", "text": "..."}]."""
     items = value if isinstance(value, list) else [value]
+    if isinstance(value, dict):
+        findings.append(Finding(where, "is an object where a list of texts belongs; read as that list", 'write [{"en": "..."}]'))
     result: list[Tree] = []
     for item in items:
         if not isinstance(item, dict) or not all(type(text) is str for text in item.values()):
@@ -250,8 +290,6 @@ def _texts(value: Tree, where: str, findings: list[Finding]) -> Tree:
 def _file(value: Tree, where: str, findings: list[Finding]) -> Tree:
     """{"contentType", "value"} from that, from a bare path, and from SAMM's {"ImageFile": {...}, "ImageNote": ...}."""
     if isinstance(value, dict) and isinstance(value.get("ImageFile"), dict):
-        if "ImageNote" in value:
-            findings.append(Finding(f"{where}/ImageNote", "has no place in IDTA 02035-4; dropped", ""))
         value = value["ImageFile"]
     if type(value) is str:
         return {"contentType": mimetypes.guess_type(value)[0] or "application/octet-stream", "value": value}
@@ -265,7 +303,8 @@ _LEAF: Mapping[str, Callable[[Tree, str, list[Finding]], Tree]] = {"MultiLanguag
 
 def to_samm(part: str, found: Tree) -> Tree:
     """A part in the names and shapes of its newest SAMM schema; unknown names as they are."""
-    return _into_samm(tree(part), found)
+    written = _into_samm(tree(part), found)
+    return _notes_back(written) if part == "technical" else written
 
 
 def _into_samm(node: Node, value: Tree) -> Tree:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
+import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -171,7 +172,14 @@ def test_normalising_twice_changes_nothing(part: str, found: Tree) -> None:
 )
 def test_older_spellings_and_samm_shapes_are_read(part: str, given_: object, wanted: object) -> None:
     found, findings = normalise(part, read_json(json.dumps(given_)))
-    assert _same(found, read_json(json.dumps(wanted))) and findings == ()
+    assert _same(found, read_json(json.dumps(wanted)))
+    # A shape that no dialect has is read, and said; a name or place that one has is no news.
+    assert [finding.severity for finding in findings] == (["warning"] if _without_a_list(given_) else [])
+
+
+def _without_a_list(given_: object) -> bool:
+    text = json.dumps(given_)
+    return '"LifeCyclePhases": "C4"' in text or '"ManufacturerName": {' in text
 
 
 def test_unknown_names_stay_and_are_reported_with_a_suggestion() -> None:
@@ -197,23 +205,74 @@ def test_a_part_is_an_object(found: Tree) -> None:
         normalise("nonsense", {})
 
 
+PARTS_OF = {
+    "carbon_footprint": "carbon",
+    "circularity": "circularity",
+    "digital_nameplate": "nameplate",
+    "handover_documentation": "handover",
+    "material_composition": "materials",
+    "product_condition": "condition",
+    "technical_data": "technical",
+}
+EXAMPLES = sorted(path for path in SCHEMAS.glob("*Battery.json")) if SCHEMAS.is_dir() else []
+each_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+
+
+def _breaks(path: Path, found: Tree) -> int:
+    """How often a value breaks the schema that lies beside the example."""
+    schema = json.loads(path.with_name(f"{path.stem}-schema.json").read_text("utf-8"))
+    return len(list(jsonschema_rs.Draft4Validator(schema).iter_errors(json.loads(write_json(found)))))
+
+
 @needs_schemas
-@pytest.mark.parametrize("key", ["carbon", "circularity", "handover", "material", "product", "technical"])
-def test_samm_examples_are_understood_but_for_names_without_a_place(key: str) -> None:
-    part = {"material": "materials", "product": "condition"}.get(key, key)
-    without_place = {
-        "CycleLifeReferenceTest",
-        "ImageNote",
-        "ManufacturerProductDesignation",
-        "ManufacturerArticleNumber",
-        "ManufacturerOrderCode",
-    }
-    names = [path for path in SCHEMAS.glob(f"{key}*.json") if not path.name.endswith("-schema.json")]
-    assert names
-    for path in names:
-        found, findings = normalise(part, read_json(path.read_bytes()))
-        assert {finding.where.rsplit("/", 1)[1] for finding in findings} <= without_place, path.name
-        assert all(element for where, element, _ in walk(part, found) if not without_place & set(where))
+def test_ten_examples_are_there_and_four_of_them_break_their_own_schema() -> None:
+    assert len(EXAMPLES) == 10
+    broken = {path.name.split("-")[0]: _breaks(path, read_json(path.read_bytes())) for path in EXAMPLES}
+    assert {part: count for part, count in broken.items() if count} == {
+        "carbon_footprint": 2, "circularity": 6, "digital_nameplate": 23, "handover_documentation": 1,
+    }  # fmt: skip
+
+
+@needs_schemas
+@each_example
+def test_an_example_that_holds_comes_back_without_loss_and_one_that_does_not_with_a_report(path: Path) -> None:
+    part = PARTS_OF[path.name.split("-")[0]]
+    given_ = read_json(path.read_bytes())
+    found, findings = normalise(part, given_)
+    back = to_samm(part, found)
+    if _breaks(path, given_):
+        assert any("read as" in finding.what for finding in findings)
+        assert all(finding.severity == "warning" for finding in findings)
+        assert _breaks(path, back) == (18 if part == "nameplate" else 0)  # what is left are elements that IDTA 02035-1 has not
+    elif path.stem.startswith("technical_data-1.0.0"):
+        # An older schema: the period stands where the newest has it, all else as it came.
+        assert isinstance(given_, dict) and isinstance(given_["GeneralInformation"], dict)
+        period = given_["GeneralInformation"].pop("WarrantyPeriod")
+        given_["GeneralInformation"]["WarrantyInformation"] = {"WarrantyPeriod": period}
+        assert json.loads(write_json(back)) == json.loads(write_json(given_))
+    else:
+        assert _same(back, given_)
+    assert normalise(part, back)[0] == found
+
+
+@needs_schemas
+@each_example
+def test_what_an_example_says_has_a_place_or_is_named(path: Path) -> None:
+    part = PARTS_OF[path.name.split("-")[0]]
+    found, findings = normalise(part, read_json(path.read_bytes()))
+    named = {finding.where.partition("/")[2] for finding in findings if "no such element" in finding.what}
+    unknown = {"/".join(where) for where, element, _ in walk(part, found) if element is None}
+    assert all(any(where == each or where.startswith(f"{each}/") for each in named) for where in unknown)
+
+
+def test_the_note_of_a_product_image_is_kept_by_the_image() -> None:
+    image = {"ImageFile": {"contentType": "image/png", "value": "/a.png"}, "ImageNote": [{"en": "front"}]}
+    bare = {"ImageFile": {"contentType": "image/png", "value": "/b.png"}}
+    given_ = read_json(json.dumps({"GeneralInformation": {"ProductImages": [image, bare]}}))
+    found, findings = normalise("technical", given_)
+    assert [finding.where for finding in findings] == ["technical/GeneralInformation/ProductImageNotes"]
+    assert _same(to_samm("technical", found), given_)
+    assert [element is None for path, element, _ in walk("technical", found) if "ProductImageNotes" in path] == [True, True]
 
 
 def test_a_walk_names_every_leaf_once() -> None:
