@@ -115,6 +115,7 @@ HERE: Mapping[str, str] = {
     "offer.guard": "A view with more than what is public would stand open to everyone.",
     "offer.unknown": "No such offer of the peer is known here.",
     "id.used": "An identifier that was given once is not given again.",
+    "file.damaged": "The bytes of a stored file do not hash to their name.",
     "passport.batch": "A battery was made in another batch.",
     "passport.draft": "A draft from a template cannot be published.",
     "passport.incomplete": "Mandatory data points are missing.",
