@@ -137,7 +137,7 @@ def report_json(reports: Iterable[Report], day: date, others: Iterable[Finding] 
 def _one(report: Report) -> Json:
     counts: dict[str, int] = {}
     for verdict in report.verdicts:
-        counts[verdict.standing] = counts.get(verdict.standing, 0) + 1
+        counts[verdict.standing.value] = counts.get(verdict.standing.value, 0) + 1
     return {
         "category": report.category,
         "judged_as": column(report.category),
