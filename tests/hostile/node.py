@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import os
@@ -14,7 +15,7 @@ import threading
 import time
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from http.client import HTTPConnection, HTTPException
@@ -43,7 +44,8 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        packed = self.headers.get("content-encoding") == "gzip"
+        return json.loads(gzip.decompress(self.body) if packed else self.body)
 
 
 @dataclass
@@ -53,6 +55,8 @@ class Peer:
     name: str
     key: Any = field(default_factory=keys.new_key)
     calls: Counter[str] = field(default_factory=Counter)
+    heard: list[tuple[str, Any]] = field(default_factory=list)  # (path, message), by a peer that listens
+    says: Callable[[str, Any], tuple[int, Any]] | None = None  # how one that listens answers
     server: ThreadingHTTPServer | None = None
 
     @property
@@ -79,17 +83,25 @@ class Peer:
         return f"Bearer {jws.sign_claims(key or self.key, claims)}"
 
     def listen(self) -> None:
-        calls = self.calls
+        calls, peer = self.calls, self
 
         class Taking(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 calls[self.path] += 1
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
+                status, said = 200, b""
+                if peer.says is not None:
+                    document = json.loads(body)
+                    peer.heard.append((self.path, document))
+                    status, answer = peer.says(self.path, document)
+                    said = json.dumps(answer).encode() if answer else b""
+                self.send_response(status)
+                self.send_header("Content-Type", JSON)
+                self.send_header("Content-Length", str(len(said)))
                 self.end_headers()
+                self.wfile.write(said)
 
             def do_GET(self) -> None:
                 calls[self.path] += 1
