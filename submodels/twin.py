@@ -60,6 +60,7 @@ class Twin:
     shell: str
     products: tuple[str, ...]  # its product identifiers; the first is its global asset id
     ids: tuple[AssetId, ...]  # what anyone may read
+    named: bool = True  # whether its passport tells a product identifier
 
     def submodel(self, part: str) -> str:
         """The id of the submodel that a part is."""
@@ -100,6 +101,7 @@ def twin(named: Redacted, own: Sequence[str]) -> Twin:
         shell=base + _SHELL,
         products=tuple(dict.fromkeys(filter(None, products))) or (_ours(named.battery),),
         ids=tuple(AssetId(name, value) for name, value in said.items() if value),
+        named=any(products),
     )
 
 

@@ -99,7 +99,7 @@ async def lookup(world: World, who: Sight, links: Sequence[AssetId], *, limit: i
     async with world.store.transaction() as tx:
         async for battery in _candidates(world, tx, who, links, _opened(world, about, cursor)):
             names = await _twin(tx, who, battery)
-            if names and await _has(world, tx, who, names, links):
+            if names and await _has(world, tx, who, battery, names, links):
                 found.append((battery.id, names.shell))
             last, looked = battery.id, looked + 1
             if len(found) > limit or looked == SCAN:
@@ -246,11 +246,20 @@ async def _opened_to(world: World, tx: Transaction, who: Sight, name: str) -> bo
     return policy is not None and allowed(policy.policy, who.facts, world.clock.now())
 
 
-async def _has(world: World, tx: Transaction, who: Sight, names: Twin, links: Sequence[AssetId]) -> bool:
+async def _has(world: World, tx: Transaction, who: Sight, battery: Battery, names: Twin, links: Sequence[AssetId]) -> bool:
     if not links:
         return True
     said = {*(AssetId(twin.GLOBAL, each) for each in names.products), *(id for id, _ in await _readable(world, tx, who, names))}
-    return {_plain(each) for each in links} <= said
+    for each in {_plain(link) for link in links} - said:
+        if each.name != twin.GLOBAL or not names.named or await _linked(world, tx, each.value) != battery.id:
+            return False
+    return True
+
+
+async def _linked(world: World, tx: Transaction, link: str) -> str:
+    """The battery that an identification link means: the product's numbers on another host, an address of this node."""
+    found = await release.find_battery(tx, link, world.me.public_url) if ":" in link else None
+    return found.id if found else ""
 
 
 def _plain(link: AssetId) -> AssetId:
@@ -275,8 +284,13 @@ async def _candidates(world: World, tx: Transaction, who: Sight, links: Sequence
     """The batteries that may have these links, by id: from the index of the most telling link, else those that may be listed."""
     for link in links:
         if link.name in _ALIASES:
+            known = False
             async for each in _found(tx, after, alias=link.value):
+                known = True
                 yield each
+            meant = None if known or link.name != twin.GLOBAL else await tx.get(Battery, await _linked(world, tx, link.value))
+            if meant is not None and meant.id > after:
+                yield meant
             return
     for link in links:
         if link.name in _SERIALS:
@@ -305,17 +319,12 @@ async def _owned(world: World, tx: Transaction, who: Sight, link: AssetId, after
         return
     # ids of these records begin with the battery's, so that they come in its order
     after = f"{after}/\x7f" if after else ""
-    while page := await tx.find(SpecificAssetId, link=link_key(link), after=after, limit=100):
+    while page := await tx.find(SpecificAssetId, link=f"{link.name}={link.value}", after=after, limit=100):
         for each in page:
             battery = await tx.get(Battery, each.battery)
             if battery:
                 yield battery
         after = page[-1].id
-
-
-def link_key(link: AssetId) -> str:
-    """What an asset id that the operator added is found by."""
-    return f"{link.name}={link.value}"
 
 
 async def _listed(world: World, tx: Transaction, who: Sight, after: str) -> AsyncIterator[Battery]:

@@ -162,7 +162,7 @@ async def for_battery(world: World, permit: Permit, name: str, at: datetime | No
     through the grant and the classes as they are now.
     """
     async with world.store.transaction() as tx:
-        battery = await find_battery(tx, name, world.me.public_url)
+        battery = await find_battery(tx, name, world.me.public_url, permit.scope.removeprefix("model."))
         if battery is None or not in_scope(permit.scope, battery.id, battery.model):
             raise Hidden("No such battery under this agreement.", "Ask for one that its dataset covers.")
         release = Release(battery.id, permit.grant, permit.agreement.peer, permit.agreement.id, permit.day)
@@ -202,10 +202,13 @@ async def batteries(world: World, permit: Permit, after: str = "", limit: int = 
     kind, _, name = permit.scope.partition(".")
     if kind == "battery":
         return [name]
+    found: list[str] = []
     async with world.store.transaction() as tx:
         model = await tx.get(Model, name)
-        found = await tx.find(Battery, model=name, after=after, limit=limit)
-    return [battery.id for battery in found if model and standing(model.status, battery.status) in ANSWERED]
+        while model and len(found) < limit and (page := await tx.find(Battery, model=name, after=after, limit=limit)):
+            found += [battery.id for battery in page if standing(model.status, battery.status) in ANSWERED]
+            after = page[-1].id
+    return found[:limit]
 
 
 async def refuse_path(world: World, permit: Permit, wanted: str) -> None:
@@ -321,16 +324,19 @@ async def _model_passport(tx: Transaction, model: Model, operator: bool) -> Pass
 # --- opening a passport --------------------------------------------------------------------------
 
 
-async def find_battery(tx: Transaction, name: str, home: str = "") -> Battery | None:
+async def find_battery(tx: Transaction, name: str, home: str = "", model: str = "") -> Battery | None:
     """A battery by its id, any other identifier of it, or an identification link; None when the name is not exactly one battery's.
 
-    A link that names an id counts where `home` is its origin; a GTIN and serial number count on any host.
+    A link that names an id counts where `home` is its origin; a GTIN and serial number count on any host.  Of batteries that share
+    a serial number the one of `model` is meant.
     """
     battery = await tx.get(Battery, name)
     if battery is not None:
         return battery
     for each in (name, *(names_in(name, home) if ":" in name else ())):
         named = await tx.find(Battery, alias=each, limit=2)
+        if len(named) > 1 and model:
+            named = await tx.find(Battery, alias=each, model=model, limit=2)
         if len(named) == 1:
             return named[0]
     return None

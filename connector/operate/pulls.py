@@ -144,6 +144,9 @@ async def _agreement(world: World, peer: Peer, wish: Wish, story: Story) -> Agre
         ours = await tx.find(Agreement, peer=peer.id, side="consumer", state="FINALIZED")
     meant = [each for each in ours if _means(each, wish.what) and _may_cover(each, wish.battery)]
     usable = [each for each in meant if not why_over(world, each)]
+    if wish.battery and "." not in wish.battery and len({each.scope for each in usable}) > 1:  # a serial number says no model
+        battery = await lookups.battery_of(world, peer, wish.battery)
+        usable = [each for each in usable if _may_cover(each, battery)]
     if usable:
         # The widest first: a model's agreement serves all its batteries.
         chosen = min(usable, key=lambda each: (not each.scope.startswith("model."), -each.signed.timestamp()))

@@ -61,7 +61,7 @@ class Recorder:
         @web.middleware
         async def record(request: web.Request, handler: Handler) -> web.StreamResponse:
             body = await request.read()
-            door = self.doors.get((_json(body) or {}).get("@type", ""))
+            door = self.doors.get(_type(body))
             if door is not None and not door.open.is_set():
                 door.arrived.set()
                 await door.open.wait()
@@ -95,6 +95,12 @@ def _faults(body: bytes) -> list[str]:
     if schema is None:
         return [f"no schema for {document['@type']}"] if _schemas() else []
     return [f"{document['@type']}: {error.message} at {error.instance_path}" for error in schema.iter_errors(document)]
+
+
+def _type(body: bytes) -> str:
+    """What a message says it is; '' for what is no message of DSP (a look-up in the registry)."""
+    found = _json(body)
+    return str(found.get("@type", "")) if isinstance(found, dict) else ""
 
 
 def _json(body: bytes) -> Any:
