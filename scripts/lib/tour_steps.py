@@ -63,6 +63,10 @@ TOUR: dict[str, tuple[Step, ...]] = {
         Step(f"{RECYCLER} contract timeline {{negotiation}}"),
         Step(f"{RECYCLER} pull maker dismantling --battery EV-72.000018", keep="^pulled"),
     ),
+    "label": (
+        Step(f"{MAKER} qr EV-72.000019 --out tour/label.png --size-mm 20"),
+        Step(f"{RECYCLER} pull --scan tour/label.png dismantling", keep="^the label|^it is|^pulled"),
+    ),
     "refusals": (
         Step(f"{RECYCLER} negotiate maker condition", code=3, learn={"decision": r"decision (d-[0-9a-f]+)"}),
         Step(f"{MAKER} explain {{decision}}", keep="^(?!    |  facts)|^      "),
@@ -77,5 +81,11 @@ TOUR: dict[str, tuple[Step, ...]] = {
         Step(f"{RECYCLER} contract list --agreements", until="RETIRED"),
         Step(f"{MAKER} view withdraw dismantling --yes"),
         Step(f"{MAKER} audit verify"),
+    ),
+    "life": (
+        Step(f"{MAKER} passport status EV-72.000017 waste"),
+        Step(f"{MAKER} passport diff EV-72.000017 1.1"),
+        Step(f'{MAKER} passport cease EV-72.000017 --reason "recycled" --yes'),
+        Step(f"{MAKER} passport history EV-72.000017"),
     ),
 }
