@@ -45,7 +45,7 @@ def diff(
     if json:
         print_json(told)
         return
-    say(f"{told['passport']} · version {told['before']} against {told['after']} · {len(told['changes'])} differences")
+    say(f"{told['passport']} · version {told['before']} against {told['after']} · {_many(len(told['changes']), 'difference')}")
     table(told["changes"], (Column("path", "ELEMENT"), Column("before", "BEFORE"), Column("after", "AFTER")))
 
 
@@ -130,8 +130,8 @@ def _end(verb: str, passport: str, body: dict[str, Any], yes: bool, dry_run: boo
 def _effects(told: dict[str, Any]) -> str:
     offers, agreements, batteries = (len(told.get(name, ())) for name in ("withdrawn", "agreements", "batteries"))
     parts = (
-        (offers, f"{offers} offer{'' if offers == 1 else 's'} off the catalog"),
-        (agreements, f"{agreements} agreement{'' if agreements == 1 else 's'} ended"),
+        (offers, f"{_many(offers, 'offer')} off the catalog"),
+        (agreements, f"{_many(agreements, 'agreement')} ended"),
         (batteries, f"with {batteries} batteries"),
     )
     return "".join(f" · {text}" for count, text in parts if count)
@@ -140,3 +140,7 @@ def _effects(told: dict[str, Any]) -> str:
 def _links(told: dict[str, Any]) -> str:
     before = f" · follows {', '.join(told['predecessors'])}" if told.get("predecessors") else ""
     return before + (f" · followed by {told['successor']}" if told.get("successor") else "")
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
