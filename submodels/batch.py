@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -132,12 +131,15 @@ class Files:
         return tuple(self._documents.values())
 
     def doubled(self) -> Iterator[Finding]:
-        """Documents of one owner that would take each other's place, because they share an identifier."""
-        often = Counter((each.owner, each.identifier) for each in self._documents.values())
-        for (owner, identifier), count in often.items():
-            if count > 1:
+        """Documents of one owner that would take each other's place: one identifier, and not each a language of its own."""
+        shared: dict[tuple[str, str], list[str]] = {}
+        for each in self._documents.values():
+            shared.setdefault((each.owner, each.identifier), []).append(each.language.lower())
+        for (owner, identifier), languages in shared.items():
+            if len(languages) > 1 and len(set(languages) - {""}) < len(languages):
                 where = f"{owner or 'model'}, document {identifier[:80]}"
-                yield Finding(where, f"{count} files under one identifier", "give each file (each language) its own", "error")
+                what = f"{len(languages)} files under one identifier"
+                yield Finding(where, what, "give each file an identifier, or a language, of its own", "error")
 
     @property
     def unclaimed(self) -> tuple[str, ...]:

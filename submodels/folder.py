@@ -5,7 +5,7 @@
     batches/<name>/<part key>.json      $value of what the items of one batch share, laid over the model's
     items/<serial>/<part key>.json      $value of what one item says, laid over its batch's and the model's
     items/<serial>/item.toml            batch: the name of the batch it was made in
-    documents.csv                       owner, identifier, kind, title, file, media_type, language
+    documents.csv                       owner, identifier, kind, title, file, media_type, language; sha256 where it is to be checked
     documents/...                       the files themselves, anywhere in the folder
 
 Takes the files as a mapping, so it does not matter whether they lay on a disk or in a zip.
@@ -14,6 +14,7 @@ Takes the files as a mapping, so it does not matter whether they lay on a disk o
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import mimetypes
 import tomllib
@@ -45,6 +46,7 @@ __all__ = ["Batch", "BatteryIn", "DocumentIn", "LayerIn", "read_folder"]
 COLUMNS = ("owner", "identifier", "kind", "title", "file", "media_type", "language")
 _NEEDED = ("identifier", "file")
 _KINDS = f"kinds are {', '.join(KINDS)}"
+DIGEST = "sha256"  # a column that may be there: what the file must hash to, in hex
 ITEM = "item.toml"
 _LITTER = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", ".git")
 
@@ -174,7 +176,7 @@ def _listed(files: Mapping[str, bytes], serials: list[str], findings: list[Findi
     found: dict[str, DocumentIn] = {}
     taken: set[tuple[str, str]] = set()
     try:
-        _known("documents.csv", dict.fromkeys(reader.fieldnames or ()), COLUMNS)
+        _known("documents.csv", dict.fromkeys(reader.fieldnames or ()), (*COLUMNS, DIGEST))
         for row in reader:
             where = f"documents.csv, line {reader.line_num}"
             document, name = _row(row, where, files, serials)
@@ -207,6 +209,11 @@ def _row(row: Mapping[str | None, str | None], where: str, files: Mapping[str, b
         near = get_close_matches(kind, KINDS, 1, 0.5)
         raise Invalid(
             where, f"{kind[:60]!r} is no kind of document", f"did you mean {near[0]}?" if near else f"kinds are {', '.join(KINDS)}"
+        )
+    digest = cell.get(DIGEST, "").lower()
+    if digest and digest != hashlib.sha256(files[name]).hexdigest():
+        raise Invalid(
+            where, f"the file {name[:120]!r} has another SHA-256 than {digest[:12]}...", "send the file that was meant, or its digest"
         )
     if owner and owner not in serials:
         raise Invalid(where, f"no item {owner[:60]!r} in the folder", "owner is empty for the model, else a serial number")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, cast
@@ -58,7 +58,7 @@ async def as_read(tx: Transaction, batch: Batch) -> Snapshot:
     owners = owners_of(batch)
     ids_of = [(f"{_owner(batch, owners, each)}/{each.part}", each) for each in batch.layers]
     given = {id: await _laid(tx, id, each) for id, each in ids_of}
-    documents = [_document(owners[each.owner], each, "") for each in batch.documents]
+    documents = [_document(owners[each.owner], each, "", word) for each, word in _worded(batch)]
     ids = dict.fromkeys(owners[each.serial] for each in batch.batteries)
     if "" in {each.owner for each in batch.layers} | {each.owner for each in batch.documents}:
         ids |= dict.fromkeys(each.id for each in await all_of(tx, Battery, model=batch.model))
@@ -238,9 +238,9 @@ async def _documents(tx: Transaction, batch: Batch, owners: Mapping[str, str], r
     An item's document that its model has byte for byte is the model's.
     """
     written = []
-    for each in batch.documents:
-        document = _document(owners[each.owner], each, tx.keep(each.content))
-        shared = await tx.get(Document, _document_id(batch.model, each.identifier)) if each.owner else None
+    for each, word in _worded(batch):
+        document = _document(owners[each.owner], each, tx.keep(each.content), word)
+        shared = await tx.get(Document, f"{batch.model}.doc-{word}") if each.owner else None
         if shared is None or (shared.identifier, shared.sha256) != (document.identifier, document.sha256):
             stored = await tx.get(Document, document.id)
             if stored is not None and replace(stored, version=0, since=1) == document:
@@ -251,9 +251,9 @@ async def _documents(tx: Transaction, batch: Batch, owners: Mapping[str, str], r
     return [document for document in written if document is not None]
 
 
-def _document(owner: str, given: DocumentIn, sha256: str) -> Document:
+def _document(owner: str, given: DocumentIn, sha256: str, word: str) -> Document:
     return Document(
-        id=_document_id(owner, given.identifier),
+        id=f"{owner}.doc-{word}",
         owner=owner,
         identifier=given.identifier,
         document_kind=given.kind,
@@ -266,12 +266,22 @@ def _document(owner: str, given: DocumentIn, sha256: str) -> Document:
     )
 
 
-def _document_id(owner: str, identifier: str) -> str:
-    """`EV-72.doc-dismantling-manual`; an identifier outside our alphabet keeps its last words and gets a digest."""
+def _worded(batch: Batch) -> Iterator[tuple[DocumentIn, str]]:
+    """Each document with the last part of its id: its identifier's word, of further languages with their tag."""
+    taken: set[tuple[str, str]] = set()
+    for each in batch.documents:
+        word = _word(each.identifier)
+        variant = f"{word}.{_word(each.language)}" if (each.owner, word) in taken and each.language else word
+        taken.add((each.owner, word))
+        yield each, variant
+
+
+def _word(identifier: str) -> str:
+    """`dismantling-manual`; an identifier outside our alphabet keeps its last words and gets a digest."""
     word = _NOT_IN_IDS.sub("-", identifier).strip("-")
     if word != identifier or len(word) > 60:
         word = f"{word[-40:].strip('-')}-{hashlib.sha256(identifier.encode()).hexdigest()[:8]}"
-    return f"{owner}.doc-{word}"
+    return word
 
 
 def _model(tx: Transaction, batch: Batch, stored: Model | None, news: Mapping[str, set[str]], now: datetime, act: Act) -> Model:

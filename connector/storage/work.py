@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from connector.errors import Unavailable
 from connector.frozen import replace
 from connector.ports import Record
 from connector.records import Letter, Note
@@ -192,7 +193,16 @@ class UnitOfWork:
         return sha256
 
     async def blob(self, sha256: str) -> bytes | None:
-        return self.work.blobs[sha256] if sha256 in self.work.blobs else await self._reader.blob(sha256)
+        """The bytes of this name; Unavailable when what is stored has another digest: nothing damaged leaves, by any door."""
+        if sha256 in self.work.blobs:
+            return self.work.blobs[sha256]
+        data = await self._reader.blob(sha256)
+        if data is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise Unavailable(
+                "A stored file is damaged.", f"Its bytes do not hash to {sha256[:12]}...", "Restore it from a backup.",
+                code="file.damaged",
+            )  # fmt: skip
+        return data
 
     # --- letters
 

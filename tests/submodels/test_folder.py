@@ -90,9 +90,10 @@ def test_a_logo_is_kept_as_a_document_of_no_kind() -> None:
 
 
 def test_two_files_under_one_identifier_are_an_error_and_not_one_lost_file() -> None:
-    rows = HEAD + ",D-1,dismantling-manual,A,docs/manual.pdf,,en\n,D-1,dismantling-manual,B,docs/manual-de.pdf,,de\n"
-    batch = read_folder(folder({"documents.csv": rows.encode(), "docs/manual-de.pdf": PDF}))
-    assert [(each.severity, each.what) for each in batch.findings] == [("error", "2 files under one identifier")]
+    for first, second, findings in (("en", "en", 1), ("", "de", 1), ("en", "de", 0)):
+        rows = HEAD + f",D-1,dismantling-manual,A,docs/manual.pdf,,{first}\n,D-1,dismantling-manual,B,docs/manual-de.pdf,,{second}\n"
+        batch = read_folder(folder({"documents.csv": rows.encode(), "docs/manual-de.pdf": PDF}))
+        assert [(each.severity, each.what) for each in batch.findings] == [("error", "2 files under one identifier")] * findings
 
 
 def test_a_url_is_left_alone() -> None:
