@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -38,7 +39,7 @@ def catalog(
     """
     if form:
         content, _ = Client.from_home().download(f"/peers/{part(peer)}/catalog", as_=form)
-        table.say(content.decode().rstrip())
+        sys.stdout.buffer.write(content)
         return
     shown = Client.from_home().post("/catalog", {"peer": peer, "dataset": dataset})
     if json:

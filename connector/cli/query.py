@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -34,7 +35,7 @@ def query(
     elif "answer" in told:
         table.say("yes" if told["answer"] else "no")
     elif "text" in told:
-        table.say(told["text"].rstrip())
+        sys.stdout.write(told["text"])
     else:
         columns = tuple(Column(name, name.upper()) for name in told["columns"])
         found = [dict(zip(told["columns"], map(_shown, row), strict=True)) for row in told["rows"]]

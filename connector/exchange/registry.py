@@ -14,17 +14,17 @@ store's key index, however many batteries there are.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from connector.errors import Malformed, SaltbridgeError, Unauthenticated
+from connector.errors import Gone, Hidden, Malformed, SaltbridgeError
 from connector.ports import Caller, Transaction, World
 from connector.records import Agreement, Asset, AssetIdRule, Battery, Grant, Json, Model, PolicyDefinition, SpecificAssetId
 from connector.seal import seal, unseal
-from policies.facts import Facts
 from submodels import twin
 from submodels.grant import AttributeGrant, parse_grant
 from submodels.table import PARTS
@@ -32,37 +32,16 @@ from submodels.twin import AssetId, Place, Twin
 
 from . import offers, release
 from .facts import allowed, gather
+from .sight import OPERATOR as OPERATOR
+from .sight import Sight as Sight
+from .sight import sight as sight
 
 MANY = 20  # asset links of one question
 SCAN = 1000  # batteries looked at for one page of a question that names none by itself
+PUBLIC_API = "/aas/api/v3.1"  # of the dataspace listener
 _ITEMS = ("digitalProductPassportId",)
 _ALIASES = (twin.GLOBAL, twin.PASSPORT, twin.BATTERY)  # found as any identifier of a battery is
 _SERIALS = (twin.SERIAL, twin.SERIAL_TOO)
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Who asks."""
-
-    caller: Caller | None = None
-    permit: release.Permit | None = None
-    operator: bool = False
-
-    @property
-    def facts(self) -> Facts:
-        return gather(self.caller) if self.caller else Facts()
-
-    @property
-    def name(self) -> str:
-        """What cursors are bound to."""
-        if self.operator:
-            return "operator"
-        if self.permit:
-            return f"agreement/{self.permit.agreement.id}"
-        return f"peer/{self.caller.participant}" if self.caller else "anyone"
-
-
-OPERATOR = Sight(operator=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +50,6 @@ class Page:
 
     items: tuple[Any, ...]
     cursor: str = ""
-
-
-async def sight(world: World, authorization: str) -> Sight:
-    """Who asks by this `Authorization`: nobody known without one, a data token's holder, or a peer; else Unauthenticated."""
-    if not authorization:
-        return Sight()
-    try:
-        permit = await release.authorise(world, authorization)
-    except Unauthenticated:
-        return Sight(caller=await world.identity.authenticate(authorization, safe=True))
-    if isinstance(permit, release.Whole):
-        raise Unauthenticated("a plain asset's token opens no registry")
-    return Sight(caller=await world.identity.caller(permit.agreement.peer), permit=permit)
 
 
 # --- discovery -----------------------------------------------------------------------------------
@@ -152,7 +118,19 @@ async def shell(world: World, who: Sight, id: str) -> Json | None:
     """The descriptor of one shell by its id; None when there is none for this caller."""
     async with world.store.transaction() as tx:
         found = await _by_shell(tx, who, id)
-        return await _descriptor(world, tx, who, *found) if found else None
+    if found is None:
+        return None
+    shown = () if who.operator or who.permit else await _public_parts(world, found[0].id)
+    async with world.store.transaction() as tx:
+        return await _descriptor(world, tx, who, *found, shown)
+
+
+async def _public_parts(world: World, battery: str) -> tuple[str, ...]:
+    """The parts of which anyone may read something; none of a passport that has ceased."""
+    try:
+        return tuple((await release.public(world, battery)).parts)
+    except (Hidden, Gone):
+        return ()
 
 
 async def submodel(world: World, who: Sight, id: str) -> Json | None:
@@ -267,12 +245,16 @@ def _plain(link: AssetId) -> AssetId:
     return AssetId(twin.SERIAL, link.value) if link.name == twin.SERIAL_TOO else link
 
 
-async def _descriptor(world: World, tx: Transaction, who: Sight, battery: Battery, names: Twin) -> Json:
+async def _descriptor(world: World, tx: Transaction, who: Sight, battery: Battery, names: Twin, shown: Sequence[str] = ()) -> Json:
+    """The descriptor of a battery; `shown` are parts whose public view is an endpoint without a contract, behind the others."""
     places: dict[str, list[Place]] = {}
     for asset, grant in await datasets(world, tx, who, battery):
         for part in grant.parts:
             href = f"{world.me.data}/{battery.id}/{part}/$value"
             places.setdefault(part, []).append(Place(href, asset.id, world.me.dsp))
+    for part in shown:
+        id = base64.urlsafe_b64encode(names.submodel(part).encode()).rstrip(b"=").decode()
+        places.setdefault(part, []).append(Place(f"{world.me.public_url}{PUBLIC_API}/submodels/{id}/$value"))
     submodels = [twin.submodel_descriptor(names, part, places[part]) for part in PARTS if part in places]
     return twin.shell_descriptor(names, await _readable(world, tx, who, names), submodels)
 

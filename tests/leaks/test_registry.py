@@ -277,3 +277,14 @@ def test_what_cannot_be_read_is_a_result_and_says_nothing_of_what_is_here(ring: 
 def test_nothing_ungranted_has_crossed_the_wire_by_the_registry(ring: Ring) -> None:
     report = ring.leaks(FIRST, SECOND, OTHER)
     assert not report.found, report.found
+
+
+@pytest.mark.parametrize("who", ["", "stranger"])
+def test_what_is_public_has_an_endpoint_without_a_contract_and_it_gives_the_public_view(ring: Ring, who: str) -> None:
+    public = ring.get(f"/passports/{FIRST}").json()["parts"]
+    given = {}
+    for each in descriptor(ring, who, FIRST)["submodelDescriptors"]:
+        for endpoint in each["endpoints"]:
+            if "subprotocol" not in endpoint["protocolInformation"]:
+                given[each["id"].rpartition("#")[2]] = requests.get(endpoint["protocolInformation"]["href"], timeout=30).json()
+    assert given == public
