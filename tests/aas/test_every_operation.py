@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -76,3 +77,45 @@ async def test_no_operation_of_the_operator_is_a_fault_of_ours(doors: Doors) -> 
     for method, path in OPERATIONS:
         answer = await doors.operator.ask(method, filled(path), None if method in ("GET", "DELETE") else {"nothing": "here"})
         assert answer.status in (200, 201, 204, 400, 404, 405, 409, 415, 501), (method, path, answer.status, answer.body)
+
+
+async def test_no_address_however_odd_is_a_fault_of_ours(doors: Doors) -> None:
+    random = Random(7)
+    nouns = "shells submodels submodel submodel-elements submodel-refs asset-information thumbnail attachment serialization description"
+    ids = [SHELL, SHELL.replace("#shell", "#handover"), "#shell", "#technical", "urn:saltbridge:#shell", "\x00#technical"]
+    odd = ["Documents", "Documents[0]", "Documents[9]", "%00", "%2F", "..", "a" * 3000, "$value", "$metadata", "$path", "$reference"]
+    words = [*nouns.split(), *map(b64, ids), *odd]
+    values = [
+        "",
+        "1",
+        "0",
+        "-1",
+        "deep",
+        "core",
+        "x",
+        "%",
+        b64("{}"),
+        b64('{"name":"globalAssetId","value":""}'),
+        b64('"x"'),
+        b64("[1]"),
+        "a" * 3000,
+    ]
+    names = [
+        "limit",
+        "cursor",
+        "level",
+        "extent",
+        "idShort",
+        "semanticId",
+        "assetIds",
+        "aasIds",
+        "submodelIds",
+        "includeConceptDescriptions",
+        "y",
+    ]
+    for _ in range(600):
+        path = "/" + "/".join(random.choices(words, k=random.randrange(6)))
+        query = "&".join(f"{random.choice(names)}={random.choice(values)}" for _ in range(random.randrange(3)))
+        for door in (doors.public, doors.operator):
+            answer = await door.get(f"{path}?{query}")
+            assert answer.status in (200, 400, 404, 405, 501), (path, query, answer.status, answer.body)
