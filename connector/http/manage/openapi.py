@@ -14,6 +14,8 @@ from typing import Any
 from aiohttp import web
 from pydantic.json_schema import models_json_schema
 
+from connector.http.registry import NOUNS
+
 from . import operations
 from .bodies import BASE, answer
 from .row import ERROR, Row
@@ -32,6 +34,24 @@ _OURS: dict[str, Any] = {
         **{name: {"type": "string"} for name in ("what", "why", "next", "code", "decision", "where")},
         "details": {"type": "array", "items": {"type": "string"}},
         "reason": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+_RESULT = "AasResult"
+_AAS: dict[str, Any] = {
+    "type": "object",
+    "description": "What the AAS API says of an error (IDTA 01002, v3.1).",
+    "required": ["messages"],
+    "properties": {
+        "messages": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["messageType", "text", "code", "correlationId", "timestamp"],
+                "properties": {name: {"type": "string"} for name in ("messageType", "text", "code", "correlationId", "timestamp")},
+            },
+        }
     },
 }
 
@@ -56,7 +76,7 @@ def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
     models = [(each.body, "validation") for each in rows() if isinstance(each.body, type)]
     _, made = models_json_schema(list(dict.fromkeys(models)), ref_template=_REF)  # type: ignore[arg-type]
-    schemas = {**made.get("$defs", {}), **edc.SCHEMAS, ERROR: _OURS}
+    schemas = {**made.get("$defs", {}), **edc.SCHEMAS, ERROR: _OURS, _RESULT: _AAS}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -115,6 +135,8 @@ def _answer(status: int, held: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _error(row: Row) -> dict[str, Any]:
+    if row.path.startswith(tuple(f"{BASE}/registry/{noun}" for noun in NOUNS)):
+        return {"$ref": _REF.format(model=_RESULT)}
     return {"$ref": _REF.format(model=ERROR)} if row.path.startswith((BASE, PATH)) else edc.ERRORS
 
 
