@@ -9,11 +9,27 @@ from aiohttp import web
 
 from connector.ports import World
 
-from . import audit, contracts, exchanging, judging, openapi, passports, peers, policies, received, registry, repository, status, v3, views
+from . import (
+    audit,
+    contracts,
+    exchanging,
+    judging,
+    lives,
+    openapi,
+    passports,
+    peers,
+    policies,
+    received,
+    registry,
+    repository,
+    status,
+    v3,
+    views,
+)
 
 
 def routes(world: World, card: Callable[[], Mapping[str, Any]]) -> list[web.RouteDef]:
     """Every route of the operator API over this world; `card` gives our own peer card as it is now."""
-    nouns = (status, exchanging, judging, passports, views, policies, contracts, received, registry, repository, audit)
+    nouns = (status, exchanging, judging, passports, lives, views, policies, contracts, received, registry, repository, audit)
     ours = [*peers.routes(world, card), *(route for noun in nouns for route in noun.routes(world))]
     return [*ours, *v3.routes(world), *openapi.routes()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from connector.operate.transfers import VERBS
 
-from . import backup, contracts, exchanging, passports, peers, policies, received, registry, views
+from . import backup, contracts, exchanging, lives, peers, policies, received, registry, views
 from .bodies import BASE
 from .row import ARRAY, OBJECT, Row
 
@@ -33,15 +33,15 @@ ROWS = (
     Row("GET", f"{BASE}/passports/{{name}}/history", "Every step in the life of a passport", {200: OBJECT}),
     Row("GET", f"{BASE}/passports/{{name}}/diff", "What differs between two versions", {200: OBJECT}, query=("before", "after")),
     Row("GET", f"{BASE}/passports/{{name}}/label", "A QR code for the battery", {200: OBJECT}, query=("link", "size_mm", "engrave")),
-    Row("POST", f"{BASE}/passports/{{name}}/status", "Change the battery's own status", {200: OBJECT}, passports.StatusBody),
-    Row("POST", f"{BASE}/passports/{{name}}/follow", "Say which passport this one follows", {200: OBJECT}, passports.FollowBody),
+    Row("POST", f"{BASE}/passports/{{name}}/status", "Change the battery's own status", {200: OBJECT}, lives.StatusBody),
+    Row("POST", f"{BASE}/passports/{{name}}/follow", "Say which passport this one follows", {200: OBJECT}, lives.FollowBody),
     *(
         Row("POST", f"{BASE}/passports/{{name}}/{verb}", summary, {200: OBJECT}, body, ("dry_run",), body_needed=False)
         for verb, summary, body in (
-            ("supersede", "Say which passport follows", passports.FollowBody),
-            ("archive", "Offer it no longer, answer it still", passports.EndBody),
-            ("cease", "End it; a signed statement is left", passports.EndBody),
-            ("forget", "Remove what was never published", passports.EndBody),
+            ("supersede", "Say which passport follows", lives.FollowBody),
+            ("archive", "Offer it no longer, answer it still", lives.EndBody),
+            ("cease", "End it; a signed statement is left", lives.EndBody),
+            ("forget", "Remove what was never published", lives.EndBody),
         )
     ),
     Row("PUT", f"{BASE}/passports/{{name}}/{{part}}", "Replace one part", {200: OBJECT}, {}),
