@@ -12,8 +12,9 @@ import typer
 
 from connector.cli import complete
 from connector.cli.client import Client, part
-from connector.cli.table import Column, Json, instant, note, on_terminal, print_json, say, table
+from connector.cli.table import Column, Json, note, on_terminal, print_json, say, table
 from connector.errors import Malformed
+from connector.text import local
 
 MARKS = {"missing": "✗", "invalid": "!", "unwanted": "!", "present": "●", "withheld": "◌", "absent": "·"}
 _BAD = ("missing", "invalid", "unwanted")
@@ -273,19 +274,19 @@ def _mark(line: dict[str, Any], who: str) -> str:
 
 # --- where values come from ------------------------------------------------------------------------
 
-ORIGIN = (
-    Column("level", "LEVEL"),
-    Column("owner", "SAID BY"),
-    Column("source", "SOURCE"),
-    Column("at", "SINCE", instant),
-    Column("who", "WHO"),
-)
+FROM = (Column("path", "ELEMENT"), Column("from", "FROM"))  # a terminal has no room for the value, too
+ORIGIN = tuple(Column(key, key.upper()) for key in ("path", "value", "level", "owner", "source", "at", "who"))
 
 
 def with_origins(rows: list[dict[str, Any]], origins: dict[str, Any]) -> list[dict[str, Any]]:
     """Rows of a passport's leaves with the layer that says each; a text in several languages is one value of its layer."""
-    known = {each["path"]: each for each in origins.get("elements", ())}
+    known = {each["path"]: {**each, "from": _from(each)} for each in origins.get("elements", ())}
     return [{**row, **next((known[path] for path in _upwards(row["path"]) if path in known), {}), "path": row["path"]} for row in rows]
+
+
+def _from(origin: dict[str, Any]) -> str:
+    when = f"since {local(origin['at'])}" if origin["at"] else ""
+    return " · ".join(text for text in (f"{origin['level']} {origin['owner']}", origin["source"], when, origin["who"]) if text)
 
 
 def _upwards(path: str) -> list[str]:
