@@ -146,7 +146,10 @@ def show(
         return
     say(f"{found['battery']} · model {found['model']} · {found['status']} · revision {found['revision']}")
     rows = [{"path": f"{name}/{path}", "value": leaf} for name, value in found["parts"].items() for path, leaf in _leaves(value)]
-    table(judge.with_origins(rows, origins), (Column("path", "ELEMENT"), Column("value", "VALUE"), *(judge.ORIGIN if origins else ())))
+    if origins:
+        table(judge.with_origins(rows, origins), judge.FROM, piped=judge.ORIGIN)
+        return
+    table(rows, (Column("path", "ELEMENT"), Column("value", "VALUE")))
     if found["documents"]:
         say("")
         table([{**each, "size": int(each["size"])} for each in found["documents"]], _DOCUMENTS)
