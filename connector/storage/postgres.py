@@ -136,6 +136,7 @@ class PostgresStore:
             await self._lost.wait()
             self._lost.clear()
             log.event("database.lost", logging.WARNING, database=self._database)
+            self._readers.forget()
             pause = FIRST_PAUSE
             while True:
                 try:

@@ -65,11 +65,15 @@ class Readers:
         finally:
             self._free.release()
 
-    async def close(self) -> None:
-        await asyncio.gather(*self._renewals)
+    def forget(self) -> None:
+        """The database was lost: sessions nobody uses may lead to a host that will never say so."""
         for connection in self._idle:
             connection.terminate()
         self._idle.clear()
+
+    async def close(self) -> None:
+        await asyncio.gather(*self._renewals)
+        self.forget()
 
 
 class Snapshot:
@@ -80,9 +84,11 @@ class Snapshot:
         self.window = window  # what the unit may know without asking
         self._connection: Connection | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._seen: dict[tuple[str, str], str | None] = {}  # of this moment: a unit and the units within it ask for some records often
 
     def end(self) -> None:
         """Let the session go; a question after this sees a new moment."""
+        self._seen.clear()
         if self._connection is not None:
             self._readers.give_back(self._connection)
             self._connection = None
@@ -102,6 +108,7 @@ class Snapshot:
             found = await server.rows(connection, statement, **values)
         except BaseException as error:
             self._connection = None
+            self._seen.clear()
             self._readers.throw_away(connection)
             if used and isinstance(error, TROUBLES) and connection.is_closed():
                 return await self._ask(statement, values)  # it broke while nobody used it, and no snapshot depends on it yet
@@ -112,8 +119,10 @@ class Snapshot:
     # --- work.Reader
 
     async def get(self, kind: str, id: str) -> str | None:
-        found = await self.rows("record_get", kind=kind, id=key_text(id))
-        return found[0][0] if found else None
+        if (kind, id) not in self._seen:
+            found = await self.rows("record_get", kind=kind, id=key_text(id))
+            self._seen[kind, id] = found[0][0] if found else None
+        return self._seen[kind, id]
 
     async def find(self, kind: str, keys: Mapping[str, str], low: str, high: str, limit: int) -> list[str]:
         low, high = key_text(low), key_text(high)

@@ -155,6 +155,27 @@ async def test_a_unit_sees_one_moment_of_the_database_and_the_next_one_what_was_
     assert (await read(two[0], "b")) == replace(view("b"), title="New", version=2)
 
 
+async def test_a_record_is_asked_for_once_in_a_unit_and_again_after_a_write_within_it(two: tuple[PostgresStore, PostgresStore]) -> None:
+    await write(two[0], view("a"))
+    async with two[0].transaction() as tx:
+        assert await tx.get(View, "a")
+        snapshot = two[0]._snapshots[asyncio.current_task()]
+        asked = snapshot.rows
+
+        async def never(*_: object, **__: object) -> list[object]:
+            raise AssertionError("asked again")
+
+        snapshot.rows = never  # type: ignore[method-assign]
+        assert await tx.get(View, "a")
+        async with two[0].transaction() as within:  # as a decider does that asks who the caller is
+            assert await within.get(View, "a")
+        snapshot.rows = asked  # type: ignore[method-assign]
+        await write(two[0], replace(view("a", version=1), title="New"))
+        async with two[0].transaction() as within:
+            held = await within.get(View, "a")
+            assert held and held.title == "New"
+
+
 async def test_many_units_within_units_do_not_wait_for_each_other(two: tuple[PostgresStore, PostgresStore]) -> None:
     await write(two[0], view("a"))
 
