@@ -46,7 +46,7 @@ def test_the_operator_api_answers_as_it_is_described(managed: Node, tmp_path: Pa
     command = [
         str(installed()), "run", described, "--header", f"X-Api-Key: {managed.token}",
         "--phases", "fuzzing", "--checks", CHECKS, "--continue-on-failure", "--seed", SEED if LONG == 1 else str(LONG), "--no-color",
-        "--max-examples", str(2 * LONG), "--request-timeout", "30",
+        "--max-examples", str(LONG), "--request-timeout", "30",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=500, check=False)
     said = done.stdout.replace(managed.token, "...")
