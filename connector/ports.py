@@ -105,7 +105,10 @@ class Store(Protocol):
         """Sleep until a letter may be due: woken by a release, or by the earliest due time or lease end."""
 
     def generation(self, *kinds: type[Record]) -> int | None:
-        """A number that grows whenever a record of these kinds is written or removed; None where others write the data too."""
+        """A number that grows whenever a record of these kinds is written or removed; None where others write the data too.
+
+        Ask before reading: what is read afterwards is at least as new as the number says.
+        """
 
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]: ...
     async def chains(self) -> list[AuditEntry]:

@@ -82,17 +82,18 @@ def _opened(world: World, caller: Caller, cursor: str) -> str:
 
 
 async def _page(world: World, tx: Transaction, caller: Caller, query: Query, after: str) -> Page:
-    doors = await _doors(world, tx)
+    generation = _generation(world)  # before anything is read: what is kept under it is at least as new
+    doors = await _doors(world, tx, generation)
     allowed = [each for each in doors if offers.visible(world, caller, each.access, "")]
     definitions = tuple(sorted(id for each in allowed for id in each.definitions))
     # Who is let in whatever the grant may be is let in with any; a policy that may turn on the grant is asked for each asset.
     if any(_turns_on_the_grant(each.access) for each in doors if each not in allowed):
         return _packed(world, *await _datasets(world, tx, caller, query, after, definitions, None))
-    key = (_generation(world), definitions, query, after, world.limits.page)
-    kept: Page | None = world.pages.get(key) if key[0] is not None else None
+    key = (generation, definitions, query, after, world.limits.page)
+    kept: Page | None = world.pages.get(key) if generation is not None else None
     if kept is None:
         kept = _packed(world, *await _datasets(world, tx, caller, query, after, definitions, frozenset(definitions)))
-        if key[0] is not None:
+        if generation is not None:
             world.pages.hold(key, kept)
     return kept
 
@@ -139,10 +140,10 @@ async def _datasets(
     return page, after, True
 
 
-async def _doors(world: World, tx: Transaction) -> tuple[Doors, ...]:
+async def _doors(world: World, tx: Transaction, generation: Hashable) -> tuple[Doors, ...]:
     """All contract definitions, by the access policy that lets callers see their offers."""
-    key = (_generation(world), "doors")
-    kept: tuple[Doors, ...] | None = world.pages.get(key) if key[0] is not None else None
+    key = (generation, "doors")
+    kept: tuple[Doors, ...] | None = world.pages.get(key) if generation is not None else None
     if kept is not None:
         return kept
     named: dict[str, list[str]] = {}
@@ -153,7 +154,7 @@ async def _doors(world: World, tx: Transaction) -> tuple[Doors, ...]:
             named.setdefault(definition.access_policy, []).append(definition.id)
     policies = {id: await tx.get(PolicyDefinition, id) for id in named}
     doors = tuple(Doors(policy.policy, tuple(named[id])) for id, policy in policies.items() if policy is not None)
-    return doors if key[0] is None else world.pages.hold(key, doors)
+    return doors if generation is None else world.pages.hold(key, doors)
 
 
 async def dataset(world: World, caller: Caller, dataset_id: str) -> Json:

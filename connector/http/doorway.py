@@ -80,6 +80,7 @@ class Visit:
 
 
 VISIT = web.RequestKey("visit", Visit)
+STEPS: web.RequestKey[tuple[str, ...]] = web.RequestKey("steps", tuple)
 
 
 def doorway(listener: str, family_of: Callable[[web.Request], Family], guard: Guard) -> Middleware:
@@ -236,7 +237,13 @@ async def read_body(request: web.Request) -> bytes:
 
 def steps(request: web.Request) -> tuple[str, ...]:
     """The path's segments, decoded one by one; empty ones (a doubled or trailing slash) do not count."""
-    path = request.rel_url.raw_path
+    found = request.get(STEPS)
+    if found is None:
+        found = request[STEPS] = _steps(request.rel_url.raw_path)
+    return found
+
+
+def _steps(path: str) -> tuple[str, ...]:
     if "%" not in path and path.isprintable():
         return tuple(filter(None, path.split("/")))
     try:

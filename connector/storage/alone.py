@@ -9,6 +9,7 @@ What belongs to a passport is not kept: its records are read together and have t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,12 +24,15 @@ class AtHand:
 
     def __init__(self) -> None:
         self._recent = Recent()
+        self._written: Counter[str] = Counter()  # by kind
+        self._times = 0  # that we came to be alone
         self.alone = False
         self.epoch = 0  # grows with everything that may make a record that was just read an old one
 
     def begin(self) -> None:
         """We are alone from now on."""
         self.end()
+        self._times += 1
         self.alone = True
 
     def end(self) -> None:
@@ -43,10 +47,15 @@ class AtHand:
             return
         self.epoch += 1
         for write in (write for work in works for write in work.writes):
+            self._written[write.kind.kind] += 1
             if isinstance(write, Put):
                 self._hold((write.kind.kind, write.id), write.record)
             else:
                 self._recent.drop((write.kind.kind, write.id))
+
+    def generation(self, kinds: Iterable[str]) -> int | None:
+        """Grows with each write of these kinds; None while others may write.  What was not ours to see begins a new count."""
+        return (self._times << 48) + sum(self._written[kind] for kind in kinds) if self.alone else None
 
     def window(self) -> Window:
         return Window(self)

@@ -262,7 +262,7 @@ class PostgresStore:
     # --- evidence
 
     def generation(self, *kinds: type[Record]) -> int | None:
-        return None  # another process of this operator may write at any moment
+        return self._at_hand.generation(kind.kind for kind in kinds)  # None: another process of this operator may write at any moment
 
     async def audit(self, *, after: int = 0, limit: int = 1000, writer: str = "") -> list[AuditEntry]:
         """Entries of a writer's chain (default: this process's own) with numbers after `after`."""

@@ -40,6 +40,10 @@ SELECT body FROM record WHERE kind = :kind AND id IN (SELECT value FROM json_eac
 -- How many records of a kind there are.
 SELECT count(*) FROM record WHERE kind = :kind;
 
+-- :name key_count_alone
+-- How many records have one key value: looks into the index only.
+SELECT count(*) FROM record_key WHERE kind = :kind AND name = :name AND value = :value;
+
 -- :name key_count
 -- How many records have one key value and all of :others.
 SELECT count(*)

@@ -453,6 +453,29 @@ async def test_a_process_that_is_alone_answers_from_memory_until_another_one_has
     assert held and held.version == 41
 
 
+async def test_only_who_is_alone_can_say_that_nothing_was_written(opens: Opens) -> None:
+    first = await opens()
+    await alone(first)
+    before = first.generation(View)
+    assert before is not None
+    await write(first, view("a"))
+    written = first.generation(View)
+    assert written is not None and written > before
+    assert first.generation(Model) == before  # nothing of these
+    async with first.transaction() as tx:
+        tx.delete(View, "a")
+    removed = first.generation(View)
+    assert removed is not None and removed > written
+    second = await opens()
+    assert first.generation(View) is None
+    assert second.generation(View) is None
+    await write(second, view("b"))
+    await second.close()
+    await alone(first)
+    afterwards = first.generation(View)
+    assert afterwards is not None and afterwards > removed  # what the other one wrote is not what was counted before
+
+
 async def test_whoever_starts_waits_until_it_is_known(opens: Opens) -> None:
     first = await opens()
     await first._writer._one_at_a_time.acquire()  # busy with a long commit
