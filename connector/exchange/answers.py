@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any
 
 from connector import log
-from connector.errors import SaltbridgeError
+from connector.errors import PeerUnreachable, SaltbridgeError
 from connector.frozen import replace
 from connector.ports import Answer, Move, Transaction, World
 from connector.protocol import wire
@@ -34,7 +34,7 @@ BUSY_TRIES = 4  # 409s in a row that are passing trouble
 RETRY = frozenset({409, 425, 429})
 ELSEWHERE = frozenset({401, 403, 404})  # the peer does not have this conversation, or not with us: it is not told of its end,
 # unless it shows us where the conversation stands there: then something on the way said so, and it would wait for us for ever
-LOOKS = 3  # at the peer's state after a crossing: its own answer may still be on the way
+LOOKS = 3  # at the peer's state: after a crossing its own answer may still be on the way, and a look may fail
 
 
 
@@ -288,16 +288,23 @@ def _farewell(world: World, talk: Talk, process: Any, undelivered: Letter, reaso
 
 
 async def _there(world: World, talk: Talk, process: Any, origins: tuple[str, ...]) -> str:
-    """The state at the peer's end, '' when it does not say."""
+    """The state at the peer's end, '' when it does not say.  Much hangs on it, so passing trouble is worth another look."""
     if not process.peer_pid:
         return ""
-    collection = "transfers" if talk.name == "transfer" else "negotiations"
-    try:
-        answer = await world.courier.get(process.address, f"/{collection}/{compose.path_id(process.peer_pid)}", process.peer, origins)
-    except SaltbridgeError:
-        return ""
-    read = wire.read_ack(answer.body, talk.name) if 200 <= answer.status < 300 else None
-    return str(read.state) if read else ""
+    path = f"/{'transfers' if talk.name == 'transfer' else 'negotiations'}/{compose.path_id(process.peer_pid)}"
+    for look in range(LOOKS):
+        if look:
+            await asyncio.sleep(FIRST_RETRY)
+        try:
+            answer = await world.courier.get(process.address, path, process.peer, origins)
+        except PeerUnreachable:
+            continue
+        except SaltbridgeError:
+            return ""
+        if answer.status < 500 and answer.status not in RETRY:
+            read = wire.read_ack(answer.body, talk.name) if 200 <= answer.status < 300 else None
+            return str(read.state) if read else ""
+    return ""
 
 
 def _applied(talk: Talk, letter: Letter, process: Any, state: str) -> bool:

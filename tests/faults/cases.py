@@ -170,7 +170,8 @@ def _watched(case: Case, seed: int) -> tuple[Row, Watch]:
         row = chance.choice(list(ROWS.values()))
         return row, Watch(case.name, storm=_storm(chance))
     row = {**ROWS, **CROSSINGS}[case.row]
-    return row, Watch(case.name, row.name, row.sender, row.occurrence, faults(case.what), last_words(case.what))
+    for_good, met = case.what in LASTING, faults(case.what)
+    return row, Watch(case.name, row.name, row.sender, row.occurrence, met, for_good, last_words(case.what))
 
 
 def _storm(chance: random.Random) -> Callable[[Watch], Fault | None]:

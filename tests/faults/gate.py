@@ -77,6 +77,7 @@ class Watch:
     sender: str = ""
     occurrence: int = 1  # which of several of this kind, told apart by their @id
     faults: list[Fault] = field(default_factory=list)
+    for_good: bool = False  # the last fault happens again and again
     last_words: list[Fault] = field(default_factory=list)  # what its sender's termination meets afterwards
     storm: Callable[[Watch], Fault | None] | None = None  # instead: anything may happen to anything
     armed: bool = False
@@ -96,7 +97,7 @@ class Watch:
             return None
         if self.storm is not None:
             return self.storm(self)
-        if message.endswith(".TERMINATE") and sender == self.sender and self.last_words and not self.faults:
+        if message.endswith(".TERMINATE") and sender == self.sender and self.last_words and self.done:
             return self.last_words.pop(0)
         if (message, sender) != (self.target, self.sender):
             return None
@@ -104,7 +105,7 @@ class Watch:
             self.ids.append(id)
         if len(self.ids) < self.occurrence or id != self.ids[self.occurrence - 1] or not self.faults:
             return None
-        return self.faults.pop(0)
+        return self.faults[0] if self.for_good and len(self.faults) == 1 else self.faults.pop(0)
 
     def tell(self) -> None:
         self.moved.set()

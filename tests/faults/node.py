@@ -117,7 +117,7 @@ def arm(orders: Orders) -> None:
 
 
 def _arm_messages(orders: Orders) -> None:
-    post, send = HttpCourier.post, deliver._send
+    post, send = HttpCourier.post, deliver.WORK["send"]
     courier: Any = HttpCourier
 
     async def killing_post(self: HttpCourier, address: str, path: str, body: bytes, audience: str, origins: Iterable[str]) -> Any:
@@ -143,7 +143,7 @@ def _arm_messages(orders: Orders) -> None:
         return received
 
     courier.post = killing_post
-    deliver._send = killing_send
+    deliver.WORK["send"] = killing_send
     for module, protocol in ((negotiate, "negotiation"), (transfer, "transfer")):
         talk: Any = module
         talk.receive = killing_receive(protocol, talk.receive)

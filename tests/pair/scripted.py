@@ -70,6 +70,7 @@ class Scripted:
     says: deque[Reply] = field(default_factory=deque)
     always: Reply = field(default_factory=Reply)
     state: str = ""  # what a GET of its process tells; "" is 404
+    troubles: deque[Reply] = field(default_factory=deque)  # what comes of the first GETs instead
     calls: list[Call] = field(default_factory=list)
     came: asyncio.Event = field(default_factory=asyncio.Event)
     session: aiohttp.ClientSession | None = None
@@ -104,8 +105,10 @@ class Scripted:
         token, now = request.headers.get("Authorization", ""), asyncio.get_running_loop().time()
         self.calls.append(Call(request.method, request.path, body, token, now))
         self.came.set()
-        if request.method == "GET":
+        if request.method == "GET" and not self.troubles:
             return self._state(request)
+        if request.method == "GET":
+            self.says.appendleft(self.troubles.popleft())
         reply = self.says.popleft() if self.says else self.always
         reply.arrived.set()
         if reply.held is not None:

@@ -286,6 +286,13 @@ async def test_a_refused_message_that_took_effect_there_is_settled(scene: Scene,
     await scene.end.negotiation_is(pid, "FINALIZED")
 
 
+async def test_one_look_at_the_peers_state_may_fail(scene: Scene) -> None:
+    scene.peer.troubles.extend([DROP, Reply(503)])
+    pid = await _verification_gets(scene, 400, state="VERIFIED")
+    await scene.end.negotiation_is(pid, "VERIFIED")
+    assert scene.peer.heard().count("GET") == 3
+
+
 @pytest.mark.parametrize("state", ["AGREED", "", "TERMINATED"])
 async def test_a_refused_message_that_took_no_effect_ends_it_and_the_peer_is_told(scene: Scene, state: str) -> None:
     pid = await _verification_gets(scene, Reply(400, {"code": "odd", "reason": ["Cannot read it."]}), state=state)
