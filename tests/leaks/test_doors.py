@@ -315,7 +315,7 @@ def test_no_peer_gets_through_the_operators_door(ring: Ring) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/shells", "/submodels", "/serialization", "/packages", "/lookup/shells", "/shell-descriptors", "/registry/shell-descriptors",
+        "/shells", "/submodels", "/serialization", "/packages", "/lookup", "/submodel-descriptors", "/registry/shell-descriptors",
         f"/passports/{FIRST}/$metadata", f"/passports/{FIRST}/parts/materials", "/passports", f"/passports?battery={FIRST}", "/grants",
         f"/passports/{UNPUBLISHED}/documents/EV-74.doc-HC-DD-0725", "/data/../passports", "/.well-known/saltbridge", "/favicon.ico", "/",
     ],
@@ -325,3 +325,10 @@ def test_what_this_version_does_not_serve_is_unknown(ring: Ring, path: str) -> N
     assert answer.status_code in (401, 404), answer.text
     assert len(answer.text) < 300
     assert "000017" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/lookup/shells", "/shell-descriptors"])
+def test_a_stranger_gets_no_list_from_the_registry(ring: Ring, path: str) -> None:
+    answer = ring.get(path)
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {"paging_metadata": {}, "result": []}
