@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from connector.ports import Conflict, Replayed, Store, Transaction
-from connector.records import Asset, Battery, Document, Note, Peer, Received, View
+from connector.records import Asset, Battery, Document, Note, Past, Peer, Received, View
 
 from .conftest import ManualClock, read, view, write
 
@@ -289,9 +289,7 @@ async def test_bytes_go_once_no_record_names_them(store: Store, clock: ManualClo
         one, two, three = tx.keep(b"one"), tx.keep(b"two"), tx.keep(b"three")
         tx.put(received("r1", one))
         tx.put(received("r2", one))
-        tx.put(
-            Document(id="d", owner="m", identifier="i", document_kind="", title="", filename="f", media_type="m", size=3, sha256=two)
-        )
+        tx.put(Document(id="d", owner="m", identifier="i", document_kind="", title="", filename="f", media_type="m", size=3, sha256=two))
     assert await store.forget_unnamed() == 1
     async with store.transaction() as tx:
         assert [await tx.blob(name) for name in (one, two, three)] == [b"one", b"two", None]
@@ -308,10 +306,26 @@ async def test_bytes_go_once_no_record_names_them(store: Store, clock: ManualClo
         assert await tx.blob(one) == b"one"
 
 
-def test_only_documents_and_what_was_received_name_bytes() -> None:
+async def test_the_bytes_of_what_a_document_was_stay(store: Store) -> None:
+    async with store.transaction() as tx:
+        was = tx.keep(b"an earlier declaration")
+        older = Document(id="d", owner="m", identifier="i", document_kind="", title="", filename="f", media_type="m", size=3, sha256=was)
+        tx.put(Past(id="d@000000001", since=1, last=1, document=older, sha256=was))
+        tx.keep(b"nobody's")
+    assert await store.forget_unnamed() == 1
+    async with store.transaction() as tx:
+        assert await tx.blob(was) == b"an earlier declaration"
+        past = await tx.get(Past, "d@000000001")
+        assert past is not None
+        assert past.document == older
+        tx.delete(Past, "d@000000001")
+    assert await store.forget_unnamed() == 1
+
+
+def test_only_documents_what_they_were_and_what_was_received_name_bytes() -> None:
     """`forget_unnamed` looks into these kinds; a new one that names bytes belongs into its queries."""
     from connector import records
 
     kinds = [each for each in vars(records).values() if isinstance(each, type) and hasattr(each, "kind")]
     naming = {each.kind for each in kinds if "sha256" in getattr(each, "__dataclass_fields__", {})}
-    assert naming - {"backup"} == {"document", "received"}
+    assert naming - {"backup"} == {"document", "received", "past"}
