@@ -52,7 +52,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--store", choices=(*STORES, "both"), default="both", help="both: as far as they are here")
     parser.add_argument("--list", action="store_true", help="name the figures")
-    parser.add_argument("--readme", action="store_true", help="write the table into README.md, between its bench markers")
+    parser.add_argument("--readme", action="store_true", help="write what was measured into README.md, between its bench markers")
     return parser.parse_args(argv)
 
 
@@ -111,15 +111,17 @@ def _machine(begun: float) -> str:
 def _write_readme(found: Sequence[Figure], begun: float) -> None:
     path = ROOT / "README.md"
     before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    stood, end, after = rest.partition(END)
     if not begin or not end:
         raise SystemExit(f"README.md has no place for the table: put {BEGIN.strip()} and {END} where it belongs.")
-    path.write_text(f"{before}{BEGIN}{table(found)}\n\n{_machine(begun)}\n{END}{after}", encoding="utf-8")
+    path.write_text(f"{before}{BEGIN}{table(found, stood)}\n\n{_machine(begun)}\n{END}{after}", encoding="utf-8")
 
 
-def table(found: Sequence[Figure]) -> str:
-    """The figures as the README shows them."""
-    return "\n".join([*HEAD, *map(_row, found)])
+def table(found: Sequence[Figure], stood: str = "") -> str:
+    """The figures as the README shows them, in the order of the list; of a table that `stood` there what was not measured anew."""
+    rows = {row.split("`")[1]: row for row in stood.splitlines() if row.startswith("| `")} | {each.name: _row(each) for each in found}
+    names = [name if store == STORES[0] else f"{name}@{store}" for store in STORES for name in NAMES]
+    return "\n".join([*HEAD, *(rows[name] for name in names if name in rows)])
 
 
 def _row(each: Figure) -> str:

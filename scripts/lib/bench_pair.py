@@ -171,7 +171,7 @@ def served(home: Path, url: str = "") -> Iterator[tuple[int, float]]:
     command = [sys.executable, "-m", "connector.cli.main", "--home", str(home), "serve", "--log", "json"]
     begun = time.perf_counter()
     with (home / "node.log").open("ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(url), stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=ROOT, env=_as_installed(environment(url), home.parent), stdout=log, stderr=log)
     try:
         while not _ready(port):
             if process.poll() is not None or time.perf_counter() - begun > READY_WITHIN:
@@ -187,6 +187,13 @@ def environment(url: str) -> dict[str, str]:
     """Ours without settings of some other node; the store is the home's own unless another is named."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SALTBRIDGE_")}
     return ours | ({"SALTBRIDGE_STORE__URL": url} if url else {})
+
+
+def _as_installed(given: dict[str, str], folder: Path) -> dict[str, str]:
+    """With bytecode that is kept from the first start on, as an installed package has it; here it is kept in a folder of our own."""
+    return {name: value for name, value in given.items() if name != "PYTHONDONTWRITEBYTECODE"} | {
+        "PYTHONPYCACHEPREFIX": str(folder / "bytecode")
+    }
 
 
 def resident(pid: int) -> float:

@@ -78,9 +78,16 @@ def test_what_comes_after_the_last_wanted_figure_is_not_measured() -> None:
     assert told == ["first", "second", "put away"]
 
 
-def test_a_table_has_a_row_for_each_figure() -> None:
-    rows = table([figure("a_per_s", "1/s", [1.0, 2.0, 3.0], "so"), figure("lost", "", [0.0, 0.0], "how many")]).splitlines()
-    assert rows[2:] == ["| `a_per_s` | 2 1/s | 1 to 3 (3) | so |", "| `lost` | 0 | 0 to 0 (2) | how many |"]
+def test_a_table_has_a_row_for_each_figure_in_the_order_of_the_list() -> None:
+    lost, ready = figure("negotiations_lost", "", [0.0, 0.0], "how many"), figure("ready_seconds", "s", [1.0, 2.0, 3.0], "so")
+    rows = table([lost, ready]).splitlines()[2:]
+    assert rows == ["| `ready_seconds` | 2 s | 1 to 3 (3) | so |", "| `negotiations_lost` | 0 | 0 to 0 (2) | how many |"]
+
+
+def test_a_table_keeps_what_was_not_measured_anew_and_nothing_that_is_no_figure() -> None:
+    stood = table([figure("ready_seconds", "s", [9.0], "old"), figure("rss_idle_mib@postgres", "MiB", [80.0], "old")])
+    rows = table([figure("ready_seconds", "s", [1.0], "new")], f"{stood}\n| `of_old` | 1 s | 1 to 1 (1) | old |\n").splitlines()[2:]
+    assert rows == ["| `ready_seconds` | 1 s | 1 to 1 (1) | new |", "| `rss_idle_mib@postgres` | 80 MiB | 80 to 80 (1) | old |"]
 
 
 def test_a_workplace_goes_unless_something_went_wrong_in_it() -> None:

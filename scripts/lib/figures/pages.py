@@ -25,7 +25,7 @@ def measure(plan: Plan, stores: Stores) -> Iterator[Figure]:
                 continue
             seen = f"pages of 100 of {size} datasets under ten definitions, eight of them for this caller"
             how = f"{seen}, over HTTP, a signed token each, provider on one core; policies evaluated at every request"
-            kept = "SQLite: what depends on datasets and terms alone is kept from an earlier walk; PostgreSQL: nothing is"
+            kept = "what depends on datasets and terms alone is kept from an earlier walk (by a process that is alone on its database)"
             yield figure("catalog_page_per_s", "1/s", rates[size], f"{how}; {kept}")
             yield figure("catalog_page_first_per_s", "1/s", first, f"{how}; the first walk, nothing kept yet")
             packed = [_rate(nodes, plan.pages, "gzip") for _ in range(plan.runs)]

@@ -18,11 +18,11 @@ def measure(plan: Plan, stores: Stores) -> Iterator[Figure]:
     with bench_pair.workplace() as folder:
         home, url = bench_pair.made(folder / "maker", "maker"), stores("maker")
         with bench_pair.served(home, url):
-            pass  # makes the database, and warms the files
+            pass  # makes the database and the bytecode, and warms the files
         for _ in range(plan.runs):
             with bench_pair.served(home, url) as (pid, ready):
                 time.sleep(1.0)
                 seconds.append(ready)
                 used.append(bench_pair.resident(pid))
-    yield figure("ready_seconds", "s", seconds, "saltbridge serve started until /health/ready answers 200, files warm")
+    yield figure("ready_seconds", "s", seconds, "saltbridge serve started until /health/ready answers 200; files warm, bytecode there")
     yield figure("rss_idle_mib", "MiB", used, "resident memory of saltbridge serve one second after it is ready, nothing asked yet")
