@@ -15,7 +15,6 @@ from aiohttp import web
 from connector.errors import Malformed, Unsupported
 from connector.http.doorway import JSON, read_body
 from connector.ports import World
-from connector.protocol import jsonld
 from connector.protocol.contexts import PREFIXES, documents
 from connector.protocol.plain import cut, pointer, read_json
 from connector.protocol.vocabulary import EDC_NS
@@ -112,6 +111,8 @@ def understand(document: Any) -> Node:
         raise Malformed("The body is not a JSON object.", next="Send one object.", code="body.invalid")
     _check(document)
     given = document.get("@context", [])
+    from connector.protocol import jsonld  # late: PyLD is a tenth of a start, and many a node is never driven this way
+
     nodes = jsonld.expand(document, [OURS, *(given if isinstance(given, list) else [given])])
     if len(nodes) > 1:
         raise Malformed("The body is more than one object.", next="Send one object.", code="body.invalid")
