@@ -19,15 +19,17 @@ from connector.operate import environments, graphs, names, views
 from connector.operate.all_of import all_of
 from connector.operate.reading import reading
 from connector.ports import Transaction, World
-from connector.records import Battery, Document, Layer, Model
+from connector.records import Battery, Document, Layer, Model, batch_owner
 from submodels.batch import on_files, text_at
 from submodels.documents import PassportDocument
 from submodels.folder import COLUMNS
+from submodels.passport import merge
 from submodels.sheet_form import guarded, template, write_sheet
 from submodels.table import PARTS, tree
 from submodels.value import Tree, read_json, write_json
 
 FORMS = ("csv", "value", "aas-json", "aasx", "folder", *graphs.MEDIA_TYPES)
+NONE: Mapping[str, Mapping[str, Tree]] = {}
 MOST = 20_000  # batteries of one export
 _ENDINGS = {"turtle": "ttl", "json-ld": "jsonld"}
 CSV, JSON, ZIP = "text/csv", "application/json", "application/zip"
@@ -51,6 +53,11 @@ class _Meant:
     model: Model
     batteries: tuple[Battery, ...]
     one: bool
+
+    @property
+    def made_in(self) -> dict[str, str]:
+        """Serial number -> the batch it was made in, '' for none."""
+        return {each.serial: each.batch for each in self.batteries}
 
     @property
     def name(self) -> str:
@@ -86,6 +93,11 @@ async def export(world: World, name: str, form: str, *, view: str = "", part: st
         return File(await graphs.passports(world, meant.batteries, form, grant), graphs.MEDIA_TYPES[form], f"{meant.name}.{_ENDINGS[form]}")
     if grant is None:
         said, documents = await _own(world, meant)
+        batches = {} if meant.one else await _batches(world, meant)
+        if form == "folder":
+            return await _folder(world, meant, said, documents, batches)
+        made_in = meant.made_in
+        said = [(serial, _laid(batches.get(made_in.get(serial, ""), {}), parts)) for serial, parts in said]
     else:
         redacted = [(each, await release.preview(world, each.id, grant, "")) for each in meant.batteries]
         said = [(each.serial, seen.parts) for each, seen in redacted]
@@ -125,6 +137,21 @@ async def _own(world: World, meant: _Meant) -> tuple[list[_Said], list[tuple[str
     return said, documents
 
 
+async def _batches(world: World, meant: _Meant) -> dict[str, dict[str, Tree]]:
+    """What the batches of a model say for their items, between the model and them."""
+    found: dict[str, dict[str, Tree]] = {}
+    async with world.store.transaction() as tx:
+        for name in dict.fromkeys(each.batch for each in meant.batteries if each.batch):
+            layers = {each.part: read_json(each.content) for each in await tx.find(Layer, owner=batch_owner(meant.model.id, name))}
+            found[name] = {part: layers[part] for part in PARTS if part in layers}
+    return found
+
+
+def _laid(below: Mapping[str, Tree], parts: Mapping[str, Tree]) -> Mapping[str, Tree]:
+    """An item's values over its batch's: these forms know no batch, and read back over one they are no news."""
+    return {part: merge([below.get(part), parts.get(part)]) for part in PARTS if part in below or part in parts}
+
+
 # --- forms ---------------------------------------------------------------------------------------
 
 
@@ -151,13 +178,21 @@ def _value(meant: _Meant, said: Sequence[_Said]) -> bytes:
     return write_json({**found, "items": items} if items else found)
 
 
-async def _folder(world: World, meant: _Meant, said: Sequence[_Said], documents: Sequence[tuple[str, PassportDocument]]) -> File:
+async def _folder(
+    world: World, meant: _Meant, said: Sequence[_Said], documents: Sequence[tuple[str, PassportDocument]],
+    batches: Mapping[str, Mapping[str, Tree]] = NONE,
+) -> File:  # fmt: skip
     """As `submodels.folder` reads it: File values name the files beside them."""
     files: dict[str, bytes] = {"model.toml": _toml(meant.model)}
     places = {(serial, each.filename): f"documents/{serial + '/' if serial else ''}{each.filename}" for serial, each in documents}
+    made_in = meant.made_in
     for serial, parts in said:
         under = f"items/{serial}" if serial else "parts"
         files |= {f"{under}/{part}.json": write_json(_placed(part, values, serial, places)) for part, values in parts.items()}
+        if batch := made_in.get(serial, "") if batches else "":
+            files[f"{under}/item.toml"] = f"batch = {_quoted(batch)}\n".encode()
+    for name, parts in batches.items():
+        files |= {f"batches/{name}/{part}.json": write_json(_placed(part, values, "", places)) for part, values in parts.items()}
     rows = []
     async with world.store.transaction() as tx:
         for serial, each in documents:

@@ -7,6 +7,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from connector.operate.exporting import File
 from connector.records import Battery, Layer, Model
 from submodels.folder import Batch
 from submodels.sheet_form import write_sheet
+from submodels.value import read_json, write_json
 
 from .conftest import Holder
 
@@ -71,6 +73,21 @@ async def test_a_folder_taken_out_is_the_folder_that_was_put_in(holder: Holder, 
     assert {each.identifier: (each.kind, each.title, each.language, each.content) for each in again.documents} == {
         each.identifier: (each.kind, each.title, each.language, each.content) for each in sample.documents
     }
+
+
+@pytest.mark.parametrize("form", ["csv", "value", "folder"])
+async def test_what_a_batch_says_comes_out_and_goes_back_without_a_change(holder: Holder, sample: Batch, form: str) -> None:
+    carbon = next(each for each in sample.layers if each.part == "carbon")
+    tree = read_json(write_json(carbon.tree).replace(b"4893.62", b"4893.99"))
+    batteries = tuple(replace(each, batch="2024-11" if each.serial != "000019" else "") for each in sample.batteries)
+    made = replace(sample, layers=(*sample.layers, replace(carbon, batch="2024-11", tree=tree)), batteries=batteries)
+    await passports.import_batch(holder.world, made)
+    before = await layers(holder)
+    file = await exporting.export(holder.world, "EV-72", form)
+    assert "4893.99" in everything(file.content)
+    again = await imported(holder, file)
+    assert await layers(holder) == before
+    assert not again["changed"], again
 
 
 async def test_a_sheet_is_laid_over_what_is_stored(holder: Holder, sample: Batch) -> None:
