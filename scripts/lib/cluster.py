@@ -54,6 +54,9 @@ class Run:
     held: dict[str, int] = field(default_factory=dict)  # by conversation: letters in the killed process's hands when it was killed
 
     def fault(self, what: str, result: str = "", **more: Any) -> None:
+        """Keep and tell what was done to the cluster, or what it did."""
+        if sys.stderr.isatty():
+            _over("")
         at = round(time.time() - self.began, 2)
         self.faults.append({"at": at, "what": what, "done": self.load.finished, **more})
         self.tell.under(f"{at:6.1f} s  {what}", f"{self.load.finished} of {self.plan.negotiations} done{f' · {result}' if result else ''}")
@@ -125,12 +128,13 @@ async def _run(plan: Plan, cluster: Cluster, database: cluster_database.Database
         tell.step(3, f"{plan.negotiations} negotiations, {plan.at_once} at a time, each with a transfer and a pull")
         working = asyncio.create_task(run.load.run(plan.negotiations, plan.at_once, int(plan.negotiations * plan.last)))
         faults = asyncio.create_task(_faults(run))
+        watching = asyncio.create_task(_watch(run))
         try:
             await asyncio.gather(working, faults)
         finally:
-            working.cancel()
-            faults.cancel()
-            await asyncio.gather(working, faults, return_exceptions=True)
+            for task in (working, faults, watching):
+                task.cancel()
+            await asyncio.gather(working, faults, watching, return_exceptions=True)
         run.fault("all is done")
         await asyncio.sleep(0.5)  # last answers are committed
         proof = await proven(run)
@@ -145,6 +149,25 @@ def _start(cluster: Cluster) -> None:
     """One after another: processes on two cores do not start faster together."""
     for process in cluster.everybody:
         process.start()
+
+
+async def _watch(run: Run) -> None:
+    """On a terminal: a line that says how it goes, written over itself."""
+    if not sys.stderr.isatty():
+        return
+    try:
+        while True:
+            await asyncio.sleep(0.2)
+            states = "  ".join(f"{each.name} {each.state:<5} {each.answered:>5}" for each in run.cluster.balancer.backends)
+            done = f"{run.load.finished:>4} of {run.plan.negotiations} done"
+            _over(f"     {time.time() - run.began:6.1f} s  {done}  {states}")
+    finally:
+        _over("")
+
+
+def _over(text: str) -> None:
+    """Write over the line that the cursor is on."""
+    print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 async def _faults(run: Run) -> None:
