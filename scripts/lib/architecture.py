@@ -78,4 +78,3 @@ def _shown(default: Any) -> str:
     if isinstance(default, bool):
         return "`true`" if default else "`false`"
     return f"`{default}`" if default not in ("", (), {}) else "-"
-

@@ -1,8 +1,8 @@
 """The parts of README.md that a script writes: text between two markers, found, replaced and compared.
 
-    <!-- tour:begin NAME -->
-    ...
-    <!-- tour:end NAME -->
+<!-- tour:begin NAME -->
+...
+<!-- tour:end NAME -->
 """
 
 from __future__ import annotations

@@ -146,9 +146,7 @@ class _Allowed:
         return len(text) >= SHORTEST_TEXT and text not in self.texts
 
 
-def _leaves_found(
-    receiver: str, leaves: Sequence[Leaf], held: Sequence[Holding], heard: wire.Wire, looked: _Looked
-) -> Iterator[Found]:
+def _leaves_found(receiver: str, leaves: Sequence[Leaf], held: Sequence[Holding], heard: wire.Wire, looked: _Looked) -> Iterator[Found]:
     mine = [leaf for leaf in leaves if _may_have(leaf, held)]
     had, allowed = set(mine), _Allowed.of(mine)
     for leaf in leaves:
@@ -256,9 +254,7 @@ def _late_points() -> list[Point]:
     return [points()[number] for number in pending("", datetime.now(UTC).date())]
 
 
-def granted_leaves(
-    parts: Mapping[str, Tree], grant: AttributeGrant | None, kinds: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+def granted_leaves(parts: Mapping[str, Tree], grant: AttributeGrant | None, kinds: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(path template, value) of the leaves of some parts that a grant gives, or of all of them without one."""
     for leaf in _leaves("", parts, kinds):
         if grant is None or _granted(grant, leaf):

@@ -23,9 +23,7 @@ SHORTEST_RUN = 16  # characters that may be base64
 _BATTERY = re.compile(rb"saltbridge-battery: *([^\r\n]+)", re.IGNORECASE)  # the header that says whose passport an answer is of
 
 # A number stands alone: no part of a word, of a UUID or of an instant.
-_NUMBER = re.compile(
-    rb"(?<![0-9A-Za-z_.])(?<![0-9A-Za-z]-)(?<!\d:)-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?(?![0-9A-Za-z_]|-[0-9A-Za-z]|:\d)"
-)
+_NUMBER = re.compile(rb"(?<![0-9A-Za-z_.])(?<![0-9A-Za-z]-)(?<!\d:)-?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?(?![0-9A-Za-z_]|-[0-9A-Za-z]|:\d)")
 _LENGTH = re.compile(rb"content-length: *\d+", re.IGNORECASE)
 _RUN = re.compile(rb"[A-Za-z0-9_\-+/]{%d,}" % SHORTEST_RUN)
 _ESCAPES = re.compile(rb'(?:\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt]))+')
