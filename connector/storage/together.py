@@ -17,6 +17,7 @@ from .work import Drop, Post, Put, Replace, Work
 
 Values = list[tuple[Any, ...]]
 NO_ROWS: frozenset[Row] = frozenset()
+_STEPS: dict[type, int] = {Post: 0, Replace: 1, Drop: 2}
 _TEXTS = {name: sql.in_order(query.text)[0] for name, query in sql.load().items()}
 
 
@@ -36,9 +37,11 @@ class Together:
 
 
 def gathered(works: Iterable[Work]) -> Together | None:
-    """What units write, all at once; None when one of them removes a record, or writes over one that it has not read."""
+    """What units write, all at once; None when one of them removes a record, or writes over one that it has not read, or says
+    something of a letter before it posts it."""
     all = Together()
     places: set[tuple[str, str]] = set()
+    letters: dict[str, int] = {}
     for work in works:
         all.nonces += work.nonces
         for put in work.writes:
@@ -51,6 +54,8 @@ def gathered(works: Iterable[Work]) -> Together | None:
             _put(all, put, kind, id)
         all.blobs += work.blobs.items()
         for op in work.letters:
+            if not _in_order(letters, op):
+                return None
             _letter(all, op)
     return all
 
@@ -66,8 +71,16 @@ def _put(all: Together, put: Put, kind: str, id: str) -> None:
         all.keys_new += [(kind, name, value, id) for name, value in rows - before]
 
 
+def _in_order(letters: dict[str, int], op: Post | Replace | Drop) -> bool:
+    """Whether a letter is posted first, then written again, then dropped, as the statements do it."""
+    id = op.id if isinstance(op, Drop) else op.letter.id
+    step = _STEPS[type(op)]
+    sooner = step < letters.get(id, 0)
+    letters[id] = step
+    return not sooner
+
+
 def _letter(all: Together, op: Post | Replace | Drop) -> None:
-    """A letter is posted once, then written again, then dropped: in that order whatever unit says it."""
     if isinstance(op, Drop):
         all.drops.append((op.id,))
     elif isinstance(op, Replace):
