@@ -1,6 +1,7 @@
 """Openings by the thousand, of one peer and of many, while an honest one is served: at most so many rows, so much memory, so long a wait.
 
-In the suite 1,000 at once; `SALTBRIDGE_HOSTILE_OPENINGS=10000 scripts/test tests/hostile/test_flood.py` runs ten thousand.
+In the suite 900 at once, within what a listener takes as connections.
+`SALTBRIDGE_HOSTILE_OPENINGS=10000 scripts/test tests/hostile/test_flood.py` runs ten thousand.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from connector.http.turns import AT_ONCE
 from .messages import an_offer, new_id
 from .node import BASE, JSON, ROOT, Node, Peer, message, running
 
-OPENINGS = int(os.environ.get("SALTBRIDGE_HOSTILE_OPENINGS", "1000"))
+OPENINGS = int(os.environ.get("SALTBRIDGE_HOSTILE_OPENINGS", "900"))
 QUOTA = 100 * max(1, OPENINGS // 1000)  # processes that a peer may have open here
 LONGEST = 6.0  # seconds that an honest peer may wait for an answer; measured: 1.1 at 1,000, 3.1 at 10,000, on two busy cores
 MEMORY = 120  # MiB more than before, at the most

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import json
+import random
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -171,15 +172,16 @@ _given: set[int] = set()
 
 
 def free_ports() -> tuple[int, int]:
-    """Two ports that nobody listened on a moment ago, and that nobody was given here before."""
-    while True:
-        with socket.socket() as one, socket.socket() as other:
-            for each in (one, other):
-                each.bind(("127.0.0.1", 0))
-            found = one.getsockname()[1], other.getsockname()[1]
-        if not _given & set(found):
-            _given.update(found)
-            return found
+    """Two ports that nobody listens on, that nobody was given here before, below those that the system gives to outgoing calls."""
+    found: list[int] = []
+    while len(found) < 2:
+        port = random.randrange(12_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                found.append(port)
+    return found[0], found[1]
 
 
 @dataclass
