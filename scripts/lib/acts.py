@@ -127,7 +127,7 @@ class Acts:
         self.timings["negotiation_ms"] = round(took * 1000, 1)
         for battery in (FIRST, SECOND):
             await self._pull(self.recycler, "dismantling", battery, again=battery != FIRST)
-        await self._scan(THIRD)
+        await self._scan(SECOND)
 
     async def _scan(self, battery: str) -> None:
         """All that the recycler has is a picture of the label: it leads to the maker, and under the same agreement to the data."""

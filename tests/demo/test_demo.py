@@ -106,7 +106,7 @@ def test_a_second_run_over_the_same_folder_is_sound_and_finds_nothing(demo: Demo
     assert check["found"] == []
     assert check["by_content"] > 100
     assert check["by_structure"] > 20
-    assert check["documents"] == 4
+    assert check["documents"] == 7
     assert {row["who"] for row in told["matrix"]} == {"recycler", "oem", "stranger", "unknown key"}
     refusals = {row["asked_for"]: row["why"] for row in told["matrix"] if row["got"] == "nothing"}
     assert len(refusals) == 6
