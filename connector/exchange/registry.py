@@ -34,7 +34,6 @@ from . import offers, release
 from .facts import allowed, gather
 from .sight import OPERATOR as OPERATOR
 from .sight import Sight as Sight
-from .sight import sight as sight
 
 MANY = 20  # asset links of one question
 SCAN = 1000  # batteries looked at for one page of a question that names none by itself

@@ -46,5 +46,5 @@ async def sight(world: World, authorization: str) -> Sight:
     except Unauthenticated:
         return Sight(caller=await world.identity.authenticate(authorization, safe=True))
     if isinstance(permit, release.Whole):
-        raise Unauthenticated("a plain asset's token opens no registry")
+        raise Unauthenticated("a plain asset's token opens no passport")
     return Sight(caller=await world.identity.caller(permit.agreement.peer), permit=permit)

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-from connector.errors import Gone, Hidden, Unauthenticated
+from connector.errors import Gone, Hidden
 from connector.ports import World
 from connector.records import Battery, Document, Identifiable, Model
 from submodels import normal, projection, twin
@@ -106,19 +106,6 @@ class Sheet:
 def _content(record: Identifiable) -> Object:
     found = read_json(record.content)
     return found if isinstance(found, dict) else {}
-
-
-async def sight(world: World, authorization: str) -> Sight:
-    """Who asks by this `Authorization`: nobody known without one, a data token's holder, or a peer; else Unauthenticated."""
-    if not authorization:
-        return Sight()
-    try:
-        permit = await release.authorise(world, authorization)
-    except Unauthenticated:
-        return Sight(caller=await world.identity.authenticate(authorization, safe=True))
-    if isinstance(permit, release.Whole):
-        raise Unauthenticated("a plain asset's token opens no repository")
-    return Sight(permit=permit)
 
 
 # --- by id ---------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from connector.errors import Hidden, Malformed, Refused
-from connector.exchange import packing, registry, repository, twins
+from connector.exchange import packing, registry, repository, sight
 from connector.exchange.parcel import Parcel
 from connector.exchange.registry import Sight
 from connector.exchange.repository import Leaf, Look, Wish
@@ -55,8 +55,7 @@ _PROFILES = (
 async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
     """Answer a caller of the dataspace listener; `steps` begin with `aas`."""
     rest = based(steps)
-    token = request.headers.get("Authorization", "")
-    who = await (registry.sight(world, token) if rest[1:2] and rest[1] in NOUNS else twins.sight(world, token))
+    who = await sight.sight(world, request.headers.get("Authorization", ""))
     request[VISIT].peer = who.permit.agreement.peer if who.permit else who.caller.participant if who.caller else ""
     try:
         async with in_turn(request, request[VISIT].peer):

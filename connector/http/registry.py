@@ -21,7 +21,7 @@ from typing import Any
 from aiohttp import web
 
 from connector.errors import Hidden, Malformed
-from connector.exchange import registry
+from connector.exchange import registry, sight
 from connector.exchange.registry import Page, Sight
 from connector.ports import World
 from connector.protocol.plain import read_json
@@ -36,7 +36,7 @@ PAGE, MOST = 100, 1000  # items of a page, when nothing is asked for and at most
 
 async def answer(world: World, request: web.Request, steps: tuple[str, ...]) -> web.StreamResponse:
     """Answer a caller of the dataspace listener; `steps` begin with one of `NOUNS`."""
-    who = await registry.sight(world, request.headers.get("Authorization", ""))
+    who = await sight.sight(world, request.headers.get("Authorization", ""))
     request[VISIT].peer = who.caller.participant if who.caller else ""
     async with in_turn(request, request[VISIT].peer):
         return await shown(world, who, request, steps)
