@@ -32,9 +32,12 @@ class Host:
 
 def hosts(url: str) -> tuple[Host, ...]:
     """The hosts a URL names before its path, none where it names them elsewhere or not at all; ValueError for a port that is none."""
-    netloc = urlsplit(url).netloc.rpartition("@")[2]
+    named = re.match(r"[^:/?#]+://([^/?#]*)", url)
+    specs = [spec for spec in (named[1] if named else "").rpartition("@")[2].split(",") if spec]
+    if any("[" in spec for spec in specs[1:]):  # not every Python reads a URL like that
+        raise ValueError("names an IPv6 address behind another host: write one first, and others by their names")
     found = []
-    for spec in filter(None, netloc.split(",")):
+    for spec in specs:
         match = re.fullmatch(r"(?:\[(?P<six>[^\]]+)\]|(?P<name>[^:\[\]]*))(?::(?P<port>\d*))?", spec)
         if match is None or int(match["port"] or 1) not in range(1, 65536):
             raise ValueError(f"names a host that cannot be read: {spec[:100]!r}")

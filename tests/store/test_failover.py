@@ -35,7 +35,7 @@ from .test_sharing import note
     [
         ("postgres://u:p@a/db", [("a", None)]),
         ("postgres://u:p@a:1,b:2/db?target_session_attrs=read-write", [("a", 1), ("b", 2)]),
-        ("postgresql://u:p%40x@a,[fd00::1]:6432,10.0.0.3/db", [("a", None), ("fd00::1", 6432), ("10.0.0.3", None)]),
+        ("postgresql://u:p%40x@[fd00::1]:6432,a,10.0.0.3/db", [("fd00::1", 6432), ("a", None), ("10.0.0.3", None)]),
         ("postgres:///db?host=/run/postgresql", []),
     ],
 )
@@ -50,6 +50,8 @@ def test_the_hosts_of_a_url_are_read_in_order(url: str, found: list[tuple[str, i
         ("postgres://u:p@a:port/db", "cannot be read"),
         ("postgres://u:p@a:70000,b/db", "cannot be read"),
         ("postgres://u:p@a,fd00::1/db", "cannot be read"),
+        ("postgres://u:p@a,[fd00::1]/db", "IPv6 address behind"),
+        ("postgres://u:p@[fd00::2],[fd00::1]/db", "IPv6 address behind"),
         ("postgres://u:p@a,b/db?target_session_attrs=standby", "a node writes"),
         ("postgres://u:p@a,b/db?target_session_attrs=read-only", "a node writes"),
     ],
