@@ -22,8 +22,8 @@ from submodels.view import Redacted
 
 from . import twins
 from .parcel import Parcel
-from .registry import Sight
 from .repository import answered
+from .sight import Sight
 from .twins import Own, Seen, Sheet
 
 UNDER = "/aasx/documents/"  # as `aasx.pack` has it

@@ -32,8 +32,7 @@ from submodels.twin import AssetId, Place, Twin
 
 from . import offers, release
 from .facts import allowed, gather
-from .sight import OPERATOR as OPERATOR
-from .sight import Sight as Sight
+from .sight import Sight
 
 MANY = 20  # asset links of one question
 SCAN = 1000  # batteries looked at for one page of a question that names none by itself

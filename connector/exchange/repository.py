@@ -25,7 +25,8 @@ from submodels.view import Redacted
 
 from . import twins
 from .parcel import Parcel, receipted, sealed
-from .registry import SCAN, Sight
+from .registry import SCAN
+from .sight import Sight
 from .twins import Own, Seen, Sheet
 
 Item = TypeVar("Item")

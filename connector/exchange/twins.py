@@ -27,7 +27,7 @@ from submodels.value import read_json, write_json
 from submodels.view import Redacted, part_json
 
 from . import release
-from .registry import Sight
+from .sight import Sight
 
 THUMBNAIL = "thumbnail"
 _ITEMS = ("digitalProductPassportId",)

@@ -22,8 +22,8 @@ from aiohttp import web
 from connector.errors import Hidden, Malformed, Refused
 from connector.exchange import packing, registry, repository, sight
 from connector.exchange.parcel import Parcel
-from connector.exchange.registry import Sight
 from connector.exchange.repository import Leaf, Look, Wish
+from connector.exchange.sight import Sight
 from connector.ports import World
 from connector.protocol.plain import read_json
 from submodels import idshort

@@ -22,7 +22,8 @@ from aiohttp import web
 
 from connector.errors import Hidden, Malformed
 from connector.exchange import registry, sight
-from connector.exchange.registry import Page, Sight
+from connector.exchange.registry import Page
+from connector.exchange.sight import OPERATOR, Sight
 from connector.ports import World
 from connector.protocol.plain import read_json
 from submodels.twin import AssetId
@@ -78,7 +79,7 @@ def routes(world: World, base: str) -> list[web.RouteDef]:
     def under(steps: str) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def take(request: web.Request) -> web.StreamResponse:
             words = tuple(request.match_info.get(step[1:-1], step) for step in steps.split("/"))
-            return await shown(world, registry.OPERATOR, request, words)
+            return await shown(world, OPERATOR, request, words)
 
         return take
 

@@ -13,6 +13,7 @@ from datetime import date
 from typing import TypeVar
 
 from connector.errors import Malformed, Unavailable
+from connector.exchange import release
 from connector.exchange.conversation import TRIES
 from connector.operate.all_of import all_of
 from connector.ports import Conflict, Transaction, World
@@ -99,7 +100,7 @@ async def snapshot(
     held = {each.id: each for each in await all_of(tx, Document, prefix=f"{model}.")} | {each.id: each for each in documents}
     owned: dict[str, list[PassportDocument]] = {}
     for each in held.values():
-        owned.setdefault(each.owner, []).append(_of_passport(each))
+        owned.setdefault(each.owner, []).append(release.document_of(each))
     return Snapshot(merged, owned, model, basis)
 
 
@@ -202,17 +203,3 @@ def _of_these(finding: Finding, ids: Sequence[str], of: int) -> Finding:
         return finding
     more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
     return replace(finding, where=f"{', '.join(ids[:NAMED])}{more}: {finding.where}")
-
-
-def _of_passport(document: Document) -> PassportDocument:
-    return PassportDocument(
-        id=document.id,
-        identifier=document.identifier,
-        kind=document.document_kind,
-        title=document.title,
-        filename=document.filename,
-        media_type=document.media_type,
-        language=document.language,
-        size=document.size,
-        sha256=document.sha256,
-    )

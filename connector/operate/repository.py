@@ -14,7 +14,7 @@ from typing import Any, cast
 from connector.errors import Clash, Hidden, Malformed, Refused
 from connector.exchange import twins
 from connector.exchange.conversation import transact
-from connector.exchange.registry import OPERATOR
+from connector.exchange.sight import OPERATOR
 from connector.exchange.twins import Sheet
 from connector.operate import passports
 from connector.operate.reading import reading

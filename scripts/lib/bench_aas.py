@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from connector.exchange import release, twins
-from connector.exchange.registry import Sight
+from connector.exchange.sight import Sight
 from connector.kept import Kept
 from connector.ports import World
 from connector.records import Agreement

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from connector.errors import SaltbridgeError
 from connector.exchange import packing, repository, twins
 from connector.exchange.parcel import Parcel
-from connector.exchange.registry import Sight
 from connector.exchange.release import Permit
 from connector.exchange.repository import Leaf, Look, Wish
+from connector.exchange.sight import Sight
 from connector.ports import Me, SystemClock, World
 from connector.records import Agreement, Battery, Document, Layer, Model
 from connector.storage.sqlite import open_sqlite

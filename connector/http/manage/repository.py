@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from connector.errors import Malformed
-from connector.exchange import registry
+from connector.exchange.sight import OPERATOR
 from connector.http import aas
 from connector.http.doorway import JSON, TEXT, read_body, steps
 from connector.http.registry import decoded
@@ -29,7 +29,7 @@ def routes(world: World) -> list[web.RouteDef]:
     async def take(request: web.Request) -> web.StreamResponse:
         version, *rest = aas.based(steps(request)[1:])
         if request.method == "GET" or rest[:1] == ["lookup"]:
-            return await aas.shown(world, registry.OPERATOR, request, (version, *rest))
+            return await aas.shown(world, OPERATOR, request, (version, *rest))
         if rest[:1] == ["shells"] and rest[2:3] == ["submodels"]:
             rest = rest[2:]  # a submodel is written as such, whichever shell it is asked of
         return await _write(world, request, rest)
